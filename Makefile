@@ -31,6 +31,7 @@ check: $(STAMP) ## everything but the tests: style, types, imports, dependencies
 	$(BIN)/mypy $(wildcard detector tests benchmarks)
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+	$(BIN)/python -m pip check --disable-pip-version-check
 	$(BIN)/redshank rules check
 	$(BIN)/redshank rules test
 	$(MAKE) --no-print-directory build
