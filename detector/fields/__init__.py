@@ -1,0 +1,24 @@
+"""Derived fields: what rules can ask of an event beside its own attributes, one function each.
+
+A derived field is a function of one `Event` under a dotted name; its value is JSON-like (text, number, boolean, None,
+dict or list) and is worked out once per event. Rules name derived fields and the event's own attributes alike.
+"""
+
+from __future__ import annotations
+
+from detector.fields import actor, credentials, network, pod, rbac, request, uri
+from detector.fields.registry import DerivedField, all_fields, derived, value_of
+
+__all__ = [
+    "DerivedField",
+    "actor",
+    "all_fields",
+    "credentials",
+    "derived",
+    "network",
+    "pod",
+    "rbac",
+    "request",
+    "uri",
+    "value_of",
+]
