@@ -1,0 +1,1 @@
+"""Alerts: findings of one rule about one actor, grouped within a window, as absolute revisions."""

@@ -1,0 +1,116 @@
+"""What is said about events: Reason, Finding, Alert; later Incident.
+
+A Finding is one detector's word on one event. An Alert is findings grouped: what a person sees.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+
+def make_id(*parts: str) -> str:
+    """Give the id that stands for some texts: 32 hex digits."""
+    return blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
+
+
+class Level(IntEnum):
+    """Sigma's levels, in order."""
+
+    informational = 0
+    low = 1
+    medium = 2
+    high = 3
+    critical = 4
+
+    @classmethod
+    def parse(cls, name: str) -> Level:
+        """Read a level by name, upper or lower case; ValueError names the choices."""
+        try:
+            return cls[name.lower()]
+        except KeyError:
+            raise ValueError(f"unknown level {name!r}: choose one of {', '.join(cls.__members__)}") from None
+
+
+class Reason(msgspec.Struct, frozen=True, gc=False):
+    """Why a rule holds: in `selection`, `field` has `value`, which `wanted` asks for."""
+
+    selection: str
+    field: str
+    value: str
+    wanted: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.field} = {self.value}"
+
+
+class Finding(msgspec.Struct, frozen=True, gc=False):
+    """One detector's word on one event. Times are microseconds since 1970."""
+
+    id: str
+    rule_id: str
+    title: str
+    level: Level
+    time: int
+    audit_id: str
+    actor: str
+    actor_kind: str
+    reasons: tuple[Reason, ...]
+    answers: tuple[str, ...] = ()
+    target: str = ""
+    source: str = ""
+    group: tuple[str, ...] = ()
+    """What findings of this rule must share, beside the actor, to be one alert."""
+    audit_ids: tuple[str, ...] = ()
+    """All events it stands on, where these are more than one (correlations)."""
+    count: int = 1
+    """How many events it stands on."""
+    continues: bool = False
+    """A correlation that still holds: the same finding (same id), with one more event."""
+
+
+class RuleInfo(msgspec.Struct, frozen=True, gc=False):
+    """What a person is told about a rule, whatever kind of detector it is."""
+
+    id: str
+    title: str
+    level: Level
+    description: str = ""
+    author: str = ""
+    pack: str = "core"
+    answers: tuple[str, ...] = ()
+    tactics: tuple[str, ...] = ()
+    techniques: tuple[str, ...] = ()
+    threat_matrix: tuple[str, ...] = ()
+    guide: str = ""
+    falsepositives: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    runbook: tuple[str, ...] = ()
+
+
+class Alert(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Findings of one rule about one actor within a group window: one absolute revision of it."""
+
+    id: str
+    revision: int
+    status: str
+    """``open`` or ``closed``."""
+    level: Level
+    title: str
+    rule: RuleInfo
+    cluster: str
+    actor: str
+    actor_kind: str
+    targets: tuple[str, ...]
+    sources: tuple[str, ...]
+    first_seen: int
+    last_seen: int
+    count: int
+    """Events it stands on, exact; the lists here are capped."""
+    reasons: tuple[Reason, ...]
+    audit_ids: tuple[str, ...]
+    samples: tuple[dict[str, Any], ...]
+    """Redacted events."""

@@ -1,0 +1,82 @@
+"""The wiring: bytes → decode → fold → findings and alerts; and `Detector`, the embedding API.
+
+The command line, the tests and other programs all come through here::
+
+    from detector import Detector
+
+    detector = Detector.load()
+    for line in open("audit.jsonl", "rb"):
+        for finding in detector.feed(line):
+            print(finding.level.name, finding.title, finding.actor, *finding.reasons)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+
+from detector.finding import Alert, Finding
+from detector.fold import Changes, Fold, Record, Rules
+from detector.formats import Batch, decode_batch
+from detector.redaction import blank
+from detector.sigma.source import RuleFile, read_files
+
+DEFAULT_PACKS = ("core", "extended")
+
+
+def builtin_rules() -> Path:
+    """Give the folder of the rules that ship with redshank."""
+    installed = Path(str(files("detector"))) / "_data" / "rules"
+    return installed if installed.is_dir() else Path(__file__).resolve().parent.parent / "rules"
+
+
+def rule_files(paths: Iterable[Path] = (), *, builtin: bool = True) -> list[RuleFile]:
+    """Read the built-in rules and those under ``paths``. Raises RuleError."""
+    return read_files([*([builtin_rules()] if builtin else []), *paths])
+
+
+class Detector:
+    """A fold with its rules: give it events, get findings. State lives inside; nothing is read or written elsewhere."""
+
+    def __init__(self, fold: Fold) -> None:
+        self.fold = fold
+
+    @classmethod
+    def load(
+        cls,
+        config: object = None,
+        packs: str | Iterable[str] = "core",
+        model: bool = True,
+        rules: Iterable[RuleFile] | None = None,
+    ) -> Detector:
+        """Make a detector with the built-in rules of ``packs`` (a name, names with commas, or a list of names).
+
+        ``rules`` replaces the built-in rules. ``config`` and ``model`` are part of the stable signature: there are no
+        settings and no model yet, so they change nothing. Raises RuleError when a rule cannot be used.
+        """
+        del config, model
+        names = packs.split(",") if isinstance(packs, str) else packs
+        chosen = rule_files() if rules is None else rules
+        detector = cls(Fold())
+        detector.append(Rules(tuple(chosen), tuple(name.strip() for name in names)))
+        return detector
+
+    def feed(self, raw: bytes) -> list[Finding]:
+        """Take in one audit event as JSON (or a document of several); gives its findings.
+
+        Nothing is raised for what the bytes hold: what is no audit event is counted in ``fold.counters.rejected``.
+        """
+        changes = self.append(decode_batch(raw))
+        return [finding for finding in changes.findings if not finding.continues]
+
+    def append(self, body: Batch | Rules) -> Changes:
+        """Fold one more record, secrets blanked first."""
+        if isinstance(body, Batch):
+            for event in body.events:
+                blank(event)
+        return self.fold.fold(Record(self.fold.offset + 1, body))
+
+    def finish(self) -> list[Alert]:
+        """Close all alerts, as at the end of an archive."""
+        return self.fold.finish()

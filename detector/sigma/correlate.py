@@ -1,0 +1,157 @@
+"""Correlations: windows over the findings of base rules, by group.
+
+A correlation fires when its count crosses the threshold within its time span, and again only after it has fallen below.
+Windows are cut by event time, so that the outcome does not depend on when records arrive. Events that lack a group-by
+field take part in no group. State is bounded: per group at most ``threshold`` entries (`ENTRIES` for temporal ones), and
+groups seen once cannot push out established ones.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from typing import Any
+
+import msgspec
+
+from detector.bounded import BoundedMap
+from detector.event import SECOND, Event
+from detector.sigma.predicate import text
+from detector.sigma.rule import Correlation
+
+GROUPS = 10_000
+ENTRIES = 16
+AUDIT_ID = 256
+"""Longest audit id kept; clients choose them."""
+
+
+class Entry(msgspec.Struct, order=True, array_like=True):
+    """One event in a window."""
+
+    time: int
+    event: str
+    """Fingerprint, in hex."""
+    base: int
+    audit_id: str
+    value: str = ""
+
+
+class Window(msgspec.Struct, array_like=True):
+    """The entries of one group, in order of time, and the id of what it has fired for while above the threshold."""
+
+    entries: list[Entry]
+    fired: str = ""
+
+
+class Crossing(msgspec.Struct, frozen=True):
+    """A correlation holds for a group: ``first`` names the crossing, ``again`` that it was told before."""
+
+    group: tuple[str, ...]
+    first: str
+    entries: tuple[Entry, ...]
+    again: bool
+
+
+class Correlator:
+    """The windows of one correlation."""
+
+    def __init__(self, rule: Correlation, groups: int = GROUPS) -> None:
+        self.rule = rule
+        self.windows: BoundedMap[Window] = BoundedMap(groups)
+        self._groups = [[path.getter() for path in paths] for paths in rule.group_by]
+        self._values = [path.getter() for path in rule.value]
+        self._temporal = rule.kind.startswith("temporal")
+
+    def feed(self, base: int, event: Event, now: int) -> list[Crossing]:
+        """Take in that base rule number ``base`` held for an event; gives crossings, repeated while above."""
+        group = self._group(base, event)
+        if group is None:
+            return []
+        window = self.windows.pop(group) or Window([])
+        audit_id = (event.auditID or "")[:AUDIT_ID]
+        fresh = [Entry(now, event.fingerprint, base, audit_id, value) for value in self._counted(base, event)]
+        for entry in fresh:
+            self._admit(window, entry)
+        crossed = self._judge(group, window) if fresh else []
+        self.windows.put(group, window)
+        return crossed
+
+    def _group(self, base: int, event: Event) -> tuple[str, ...] | None:
+        group = []
+        for getter in self._groups[base]:
+            values = [as_text for value in getter(event) if (as_text := text(value)) is not None]
+            if not values:
+                return None
+            group.append(values[0][:AUDIT_ID])
+        return tuple(group)
+
+    def _counted(self, base: int, event: Event) -> list[str]:
+        if not self._values:
+            return [""]
+        return [as_text[:AUDIT_ID] for value in self._values[base](event) if (as_text := text(value)) is not None]
+
+    def _admit(self, window: Window, entry: Entry) -> None:
+        entries = window.entries
+        if self.rule.kind == "value_count":
+            entries[:] = [known for known in entries if known.value != entry.value]
+        if not entries or entry > entries[-1]:
+            entries.append(entry)
+        else:
+            insort(entries, entry)
+        oldest = entries[-1].time - self.rule.span
+        while entries[0].time < oldest:
+            del entries[0]
+        self._shorten(entries, entry.base)
+
+    def _shorten(self, entries: list[Entry], base: int) -> None:
+        """Keep no more than can matter: a flood of one base rule must not push out another's entries."""
+        same = [entry for entry in entries if entry.base == base] if self._temporal else entries
+        if len(same) > (ENTRIES if self._temporal else self.rule.threshold):
+            entries.remove(same[0])
+
+    def _judge(self, group: tuple[str, ...], window: Window) -> list[Crossing]:
+        standing = self._standing(window.entries)
+        if not standing:
+            window.fired = ""
+            return []
+        again = bool(window.fired)
+        window.fired = window.fired or standing[0].event
+        return [Crossing(group, window.fired, tuple(standing), again)]
+
+    def _standing(self, entries: list[Entry]) -> list[Entry]:
+        """Give the entries on which the correlation stands now; empty when it does not."""
+        match self.rule.kind:
+            case "temporal":
+                latest = {entry.base: entry for entry in entries}
+                return sorted(latest.values()) if len(latest) >= self.rule.threshold else []
+            case "temporal_ordered":
+                return self._chain(entries)
+        return entries if len(entries) >= self.rule.threshold else []
+
+    def _chain(self, entries: list[Entry]) -> list[Entry]:
+        """Find the latest run of entries in which the base rules follow each other in their order."""
+        wanted = len(self.rule.bases) - 1
+        chain: list[Entry] = []
+        for entry in reversed(entries):
+            if entry.base == wanted and all(entry.event != known.event for known in chain):
+                chain.append(entry)
+                wanted -= 1
+        return chain[::-1] if wanted < 0 else []
+
+    def why(self, crossing: Crossing) -> tuple[str, str]:
+        """Say in words what crossed: (what was counted, how many of how many)."""
+        span = f"within {self.rule.span // SECOND} s"
+        count = f"{len(crossing.entries)} {span}"
+        if self.rule.kind == "value_count":
+            return f"distinct {self.rule.value[0]}", count
+        return ("events" if self.rule.kind == "event_count" else "rules in turn"), count
+
+    def dump(self) -> dict[str, Any]:
+        """Give the state for a snapshot."""
+        return self.windows.dump()
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over what `dump` gave."""
+        self.windows.load(state)
+        for segment in (self.windows.established, self.windows.probation):
+            for key, window in segment.items():
+                segment[key] = msgspec.convert(window, Window)

@@ -1,0 +1,172 @@
+"""The detector that runs Sigma rules and correlations: Event → Findings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from detector.bounded import BoundedMap
+from detector.event import Event
+from detector.fields import value_of
+from detector.finding import Finding, Level, Reason, RuleInfo, make_id
+from detector.sigma.compile import Key, Program, Vocabulary, compile_rules
+from detector.sigma.correlate import AUDIT_ID, Correlator, Crossing
+from detector.sigma.explain import reasons
+from detector.sigma.load import RuleSet
+from detector.sigma.predicate import holds
+from detector.sigma.rule import Rule
+
+PROGRAMS = 4096
+"""Compiled programs kept; there are more kinds of request than this only under attack."""
+REQUESTS = 20_000
+"""Requests remembered, so that the second stage of one does not count again."""
+RECEIVED = "RequestReceived"
+
+
+class SigmaDetector:
+    """Runs a rule set. All state is in the windows of its correlations and the table of requests seen."""
+
+    def __init__(self, rules: RuleSet) -> None:
+        self.rules = rules.rules
+        self.correlators = [Correlator(one) for one in rules.correlations]
+        self.failures: dict[str, int] = {}
+        self._vocabulary = Vocabulary(rule.predicate for rule in self.rules)
+        self._numbers = {rule.info.id: number for number, rule in enumerate(self.rules)}
+        self._programs: dict[tuple[Key, bool], Program | None] = {}
+        self._requests: BoundedMap[str] = BoundedMap(REQUESTS)
+        self._feeds = self._wire()
+
+    def _wire(self) -> dict[int, list[tuple[Correlator, int]]]:
+        """Map the number of a base rule to the correlations it feeds, and as which of their bases."""
+        feeds: dict[int, list[tuple[Correlator, int]]] = {}
+        for correlator in self.correlators:
+            for index, base in enumerate(correlator.rule.bases):
+                feeds.setdefault(self._numbers[base], []).append((correlator, index))
+        return feeds
+
+    def check(self, event: Event, now: int) -> list[Finding]:
+        """Give the findings on one event at time ``now`` (microseconds)."""
+        key = (self._vocabulary.key(event), event.stage == RECEIVED)
+        try:
+            program = self._programs[key]
+        except KeyError:
+            program = self._compile(*key)
+        if program is None:
+            return []
+        try:
+            hits = program(event, now)
+        except Exception:  # a rule that raises must not cost the others
+            hits = self._one_by_one(event, now, early=key[1])
+        return self._findings(event, now, hits) if hits else []
+
+    def _compile(self, key: Key, early: bool) -> Program | None:
+        if len(self._programs) >= PROGRAMS:
+            self._programs.clear()
+        asked = [(number, rule.predicate) for number, rule in enumerate(self.rules) if rule.early or not early]
+        program = self._programs[key, early] = compile_rules(asked, key)
+        return program
+
+    def _one_by_one(self, event: Event, now: int, *, early: bool) -> list[int]:
+        """Ask each rule alone; one that raises is counted, and stays enabled."""
+        hits = []
+        for number, rule in enumerate(self.rules):
+            try:
+                if (rule.early or not early) and holds(rule.predicate, event, now):
+                    hits.append(number)
+            except Exception:
+                self.failures[rule.info.id] = self.failures.get(rule.info.id, 0) + 1
+                if rule.info.level >= Level.high:
+                    hits.append(~number)
+        return hits
+
+    def _findings(self, event: Event, now: int, hits: list[int]) -> list[Finding]:
+        found: list[Finding] = []
+        for number in hits:
+            failed, number = number < 0, max(number, ~number)
+            rule = self.rules[number]
+            if self._second_stage(rule, event):
+                continue
+            if failed:
+                found.append(_failure(rule, event, now))
+                continue
+            if rule.alerts:
+                found.append(finding(rule.info, event, now, reasons(rule.predicate, event, now)))
+            for correlator, base in self._feeds.get(number, ()):
+                found.extend(_crossed(correlator, each, event, now) for each in correlator.feed(base, event, now))
+        return found
+
+    def _second_stage(self, rule: Rule, event: Event) -> bool:
+        """Tell whether another stage of this request was a finding of this rule already."""
+        key = make_id(rule.info.id, event.request_key)
+        known = self._requests.get(key)
+        if known is None:
+            self._requests.put(key, event.stage or "")
+        return known is not None and known != event.stage
+
+    def forget(self) -> None:
+        """Empty all windows: time has gone back, and what they hold lies in the future."""
+        for correlator in self.correlators:
+            correlator.windows.clear()
+
+    def dump(self) -> dict[str, Any]:
+        """Give the state for a snapshot."""
+        return {
+            "requests": self._requests.dump(),
+            "failures": self.failures,
+            "windows": {one.rule.info.id: one.dump() for one in self.correlators},
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over what `dump` gave; windows of correlations that are gone are let go."""
+        self._requests.load(state["requests"])
+        self.failures = dict(state["failures"])
+        for correlator in self.correlators:
+            if correlator.rule.info.id in state["windows"]:
+                correlator.load(state["windows"][correlator.rule.info.id])
+
+
+def finding(info: RuleInfo, event: Event, now: int, why: tuple[Reason, ...], **more: Any) -> Finding:
+    """Make the finding of a rule on an event."""
+    fields = {
+        "id": make_id(event.fingerprint, info.id),
+        "audit_ids": ((event.auditID or "")[:AUDIT_ID],),
+        **more,
+    }
+    return Finding(
+        rule_id=info.id,
+        title=info.title,
+        level=info.level,
+        time=now,
+        audit_id=(event.auditID or "")[:AUDIT_ID],
+        actor=value_of("actor", event) or "",
+        actor_kind=value_of("actor.kind", event) or "",
+        reasons=why,
+        answers=info.answers,
+        target=value_of("target", event) or "",
+        source=value_of("source.ip", event) or "",
+        **fields,
+    )
+
+
+def _failure(rule: Rule, event: Event, now: int) -> Finding:
+    why = Reason("(rule failed)", "rule", rule.info.title, "an error while the rule looked at this event")
+    return finding(rule.info, event, now, (why,))
+
+
+def _crossed(correlator: Correlator, crossing: Crossing, event: Event, now: int) -> Finding:
+    info, rule = correlator.rule.info, correlator.rule
+    counted, count = correlator.why(crossing)
+    why = [Reason(rule.kind, counted, count, f"at least {rule.threshold}")]
+    names = [path.name for path in rule.group_by[0]] if rule.group_by else []
+    why += [Reason("group-by", name, value) for name, value in zip(names, crossing.group, strict=True)]
+    entries = crossing.entries[-1:] if crossing.again else crossing.entries
+    return finding(
+        info,
+        event,
+        now,
+        tuple(why),
+        id=make_id(info.id, *crossing.group, crossing.first),
+        group=crossing.group,
+        audit_ids=tuple(dict.fromkeys(entry.audit_id for entry in entries)),
+        count=len(entries),
+        continues=crossing.again,
+    )

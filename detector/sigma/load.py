@@ -1,0 +1,284 @@
+"""Rule files → a `RuleSet`: parsed by pySigma, translated, filters joined, correlations resolved."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, time
+from typing import Any, TypeVar
+
+import msgspec
+from pydantic import ValidationError
+from sigma.correlations import SigmaCorrelationCondition, SigmaCorrelationRule
+from sigma.exceptions import SigmaError
+from sigma.filters import SigmaFilter
+from sigma.rule import SigmaRule, SigmaRuleBase
+
+from detector.errors import RuleError
+from detector.event import EPOCH, MICROSECOND, SECOND
+from detector.finding import Level, RuleInfo
+from detector.sigma.path import Path, parse
+from detector.sigma.predicate import And, Or, Predicate, Since, atoms
+from detector.sigma.rule import Correlation, Exemption, Extras, Rule
+from detector.sigma.source import Document, RuleFile, documents
+from detector.sigma.translate import translate
+
+T = TypeVar("T")
+KINDS = {"event_count", "value_count", "temporal", "temporal_ordered"}
+LATER = {"value_sum", "value_avg", "value_percentile", "value_median"}
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """One rule, correlation or exemption with what its author wrote around it."""
+
+    document: Document
+    extras: Extras
+    id: str
+    name: str
+    made: Any
+    """Rule, Exemption, or the parsed SigmaCorrelationRule, which is resolved when all rules are known."""
+
+
+class RuleSet(msgspec.Struct, frozen=True):
+    """Everything that detects with Sigma rules, ready to compile."""
+
+    rules: tuple[Rule, ...]
+    correlations: tuple[Correlation, ...]
+    exemptions: tuple[Exemption, ...]
+    loaded: tuple[Loaded, ...]
+
+    def infos(self) -> list[RuleInfo]:
+        """List all rules and correlations, base rules included, as people know them."""
+        return [rule.info for rule in self.rules] + [one.info for one in self.correlations]
+
+
+def load(files: Iterable[RuleFile], packs: Iterable[str] = ("core", "extended")) -> RuleSet:
+    """Load rules of the given packs. Raises the first `RuleError`; `load_all` collects them."""
+    loaded, errors = load_all(files)
+    if errors:
+        raise errors[0]
+    return assemble(loaded, packs)
+
+
+def load_all(files: Iterable[RuleFile]) -> tuple[list[Loaded], list[RuleError]]:
+    """Load every document of every file; what cannot be used comes back as errors."""
+    loaded: list[Loaded] = []
+    errors: list[RuleError] = []
+    for file in files:
+        try:
+            for document in documents(file):
+                _collect(lambda document=document: _load(document), loaded, errors)
+        except RuleError as error:
+            errors.append(error)
+    return loaded, errors + _duplicates(loaded)
+
+
+def _collect(make: Callable[[], T], into: list[T], errors: list[RuleError]) -> None:
+    try:
+        into.append(make())
+    except RuleError as error:
+        errors.append(error)
+
+
+def _duplicates(loaded: list[Loaded]) -> list[RuleError]:
+    seen: dict[str, Loaded] = {}
+    errors = []
+    for one in loaded:
+        known = seen.setdefault(one.id, one)
+        if known is not one:
+            errors.append(one.document.error(f"id {one.id} is already used in {known.document.file.path}", ["id"]))
+    return errors
+
+
+def _load(document: Document) -> Loaded:
+    extras = _extras(document)
+    try:
+        if "filter" in document.data:
+            parsed: Any = SigmaFilter.from_dict(document.data)
+            made: Any = _exemption(parsed, extras)
+        elif "correlation" in document.data:
+            made = parsed = SigmaCorrelationRule.from_dict(document.data)
+            _check_correlation(parsed)
+        else:
+            parsed = SigmaRule.from_dict(document.data)
+            _check_logsource(parsed)
+            made = _rule(parsed, extras)
+    except RuleError as error:
+        raise document.error(error.message, error.trail) from None
+    except SigmaError as error:
+        raise document.error(_sigma_message(error), _sigma_trail(error)) from None
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise document.error(f"not a Sigma rule: {error}") from None
+    return Loaded(document, extras, _rule_id(parsed), str(parsed.name or ""), made)
+
+
+def _sigma_message(error: SigmaError) -> str:
+    return str(error.args[0]) if error.args else str(error)
+
+
+def _sigma_trail(error: SigmaError) -> list[str]:
+    """Guess the key a pySigma error is about from its class: SigmaLevelError → level."""
+    word = type(error).__name__.removeprefix("Sigma").removesuffix("Error").lower()
+    known = {"condition": ["detection", "condition"], "identifier": ["id"], "tag": ["tags"]}
+    if word.startswith("correlation") or word == "timespan":
+        return ["correlation", "timespan" if word == "timespan" else "condition"]
+    return known.get(word, [word])
+
+
+def _extras(document: Document) -> Extras:
+    try:
+        return Extras.model_validate(document.data.get("redshank") or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        trail = ["redshank", *(part for part in first["loc"] if isinstance(part, str))]
+        raise document.error(f"{'.'.join(trail)}: {first['msg']}", trail) from None
+
+
+def _check_logsource(rule: SigmaRule) -> None:
+    source = rule.logsource
+    if source.product not in {None, "kubernetes"} or source.service not in {None, "audit"}:
+        raise RuleError("logsource is not product: kubernetes, service: audit", trail=("logsource",))
+
+
+def _rule_id(parsed: SigmaRuleBase) -> str:
+    return str(parsed.id or uuid.uuid5(uuid.NAMESPACE_URL, f"redshank:{parsed.title}"))
+
+
+def _rule(parsed: SigmaRule, extras: Extras) -> Rule:
+    predicate = translate(parsed.detection)
+    early = any(atom.path.name == "stage" for atom in atoms(predicate))
+    return Rule(_info(parsed, extras), predicate, early=early)
+
+
+def _info(parsed: SigmaRuleBase, extras: Extras) -> RuleInfo:
+    tags = [(tag.namespace, tag.name) for tag in parsed.tags]
+    attack = [name for space, name in tags if space == "attack"]
+    return RuleInfo(
+        id=_rule_id(parsed),
+        title=parsed.title,
+        level=Level[parsed.level.name.lower()] if parsed.level else Level.medium,
+        description=(parsed.description or "").strip(),
+        author=parsed.author or "",
+        pack=extras.pack,
+        answers=tuple(extras.answers),
+        tactics=tuple(name for name in attack if not _technique(name)),
+        techniques=tuple(name.upper() for name in attack if _technique(name)),
+        threat_matrix=tuple(extras.threat_matrix),
+        guide=extras.guide,
+        falsepositives=tuple(parsed.falsepositives or ()),
+        references=tuple(parsed.references or ()),
+        runbook=tuple(extras.runbook),
+    )
+
+
+def _technique(name: str) -> bool:
+    return name[:1] in "tT" and name[1:2].isdigit()
+
+
+def _exemption(parsed: SigmaFilter, extras: Extras) -> Exemption:
+    named = () if parsed.filter.rules == "any" else tuple(ref.reference for ref in parsed.filter.rules)
+    predicate = translate(parsed.filter)
+    if extras.expires:
+        end = datetime.combine(extras.expires, time.min, UTC)
+        predicate = Or((Since((end - EPOCH) // MICROSECOND), predicate))
+    return Exemption(_rule_id(parsed), parsed.title, named, predicate, extras)
+
+
+def _check_correlation(parsed: SigmaCorrelationRule) -> None:
+    kind = parsed.type.name.lower()
+    if kind in LATER:
+        raise _at(f"correlation type {kind} is not supported; use event_count, value_count or temporal", "type")
+    if not isinstance(parsed.condition, SigmaCorrelationCondition):
+        raise _at("and, or, not in correlation conditions are not supported", "condition")
+    if parsed.condition.op.name not in {"GTE", "GT"} and kind in {"event_count", "value_count"}:
+        raise _at("correlations can ask for gte or gt only: fewer events than usual cannot be counted", "condition")
+
+
+def _at(message: str, key: str) -> RuleError:
+    return RuleError(message, trail=("correlation", key))
+
+
+def assemble(loaded: Iterable[Loaded], packs: Iterable[str]) -> RuleSet:
+    """Resolve references and choose packs: base rules come along with the correlations that need them."""
+    loaded, packs = list(loaded), set(packs)
+    exemptions = [one.made for one in loaded if isinstance(one.made, Exemption)]
+    rules = {one.made.info.id: _exempt(one, exemptions) for one in loaded if isinstance(one.made, Rule)}
+    names = {one.name: one.made.info.id for one in loaded if isinstance(one.made, Rule) and one.name}
+    chosen = {id_ for id_, rule in rules.items() if rule.info.pack in packs}
+    correlations, needed, silent = [], set(), set()
+    for one in loaded:
+        if not isinstance(one.made, SigmaCorrelationRule):
+            continue
+        correlation = _correlation(one, rules, names)
+        if not one.made.generate:
+            silent |= set(correlation.bases)
+        if correlation.info.pack in packs:
+            correlations.append(correlation)
+            needed |= set(correlation.bases)
+    kept = [
+        msgspec.structs.replace(rule, alerts=id_ in chosen - silent)
+        for id_, rule in rules.items()
+        if id_ in (chosen - silent) | needed
+    ]
+    return RuleSet(tuple(kept), tuple(correlations), tuple(exemptions), tuple(loaded))
+
+
+def _exempt(one: Loaded, exemptions: list[Exemption]) -> Rule:
+    rule: Rule = one.made
+    predicate: Predicate = rule.predicate
+    for exemption in exemptions:
+        if not exemption.rules or rule.info.id in exemption.rules or (one.name and one.name in exemption.rules):
+            predicate = And((predicate, exemption.predicate))
+    return msgspec.structs.replace(rule, predicate=predicate)
+
+
+def _correlation(one: Loaded, rules: dict[str, Rule], names: dict[str, str]) -> Correlation:
+    parsed: SigmaCorrelationRule = one.made
+    references = [reference.reference for reference in parsed.rules or ()]
+    bases = []
+    for reference in references:
+        base = names.get(reference, reference)
+        if base not in rules:
+            what = "correlations of correlations are not supported" if _is_rule(reference) else "there is no such rule"
+            raise one.document.error(f"correlation: {reference!r}: {what}", ["correlation", "rules"])
+        bases.append(base)
+    condition = parsed.condition
+    if not isinstance(condition, SigmaCorrelationCondition):
+        raise one.document.error("unsupported condition", ["correlation", "condition"])
+    kind = parsed.type.name.lower()
+    threshold = int(condition.count) + (condition.op.name == "GT")
+    fields = [condition.fieldref] if isinstance(condition.fieldref, str) else list(condition.fieldref or ())
+    if len(fields) > 1:
+        raise one.document.error("one field only can be counted", ["correlation", "condition"])
+    return Correlation(
+        info=_info(parsed, one.extras),
+        kind=kind,
+        bases=tuple(bases),
+        group_by=tuple(_aliased(one, parsed.group_by or [], reference) for reference in references),
+        span=parsed.timespan.seconds * SECOND,
+        threshold=len(bases) if kind.startswith("temporal") else threshold,
+        value=tuple(_aliased(one, fields, reference)[0] for reference in references) if fields else (),
+    )
+
+
+def _is_rule(reference: str) -> bool:
+    try:
+        uuid.UUID(reference)
+    except ValueError:
+        return False
+    return True
+
+
+def _aliased(one: Loaded, fields: Iterable[str], reference: str) -> tuple[Path, ...]:
+    """Give the paths of correlation fields as one base rule spells them."""
+    aliases = one.made.aliases.aliases
+    paths = []
+    for field in fields:
+        alias = aliases.get(field)
+        mapping = {each.reference: name for each, name in alias.mapping.items()} if alias else {}
+        try:
+            *lists, path = parse(mapping.get(reference, field).replace("[]", ""))
+        except ValueError as error:
+            raise one.document.error(str(error), ["correlation", "group-by"]) from None
+        paths.append(path)
+    return tuple(paths)
