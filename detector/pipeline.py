@@ -12,7 +12,7 @@ The command line, the tests and other programs all come through here::
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.resources import files
 from pathlib import Path
 
@@ -80,3 +80,35 @@ class Detector:
     def finish(self) -> list[Alert]:
         """Close all alerts, as at the end of an archive."""
         return self.fold.finish()
+
+
+def replay(detector: Detector, source: Iterable[Batch], told: Callable[[Batch, list[Alert]], None]) -> None:
+    """Send archived batches through a detector, and close all alerts at the end.
+
+    ``told`` gets each batch with the alert revisions it led to (an empty batch with those of the end), so that nothing
+    has to be kept here: the last revision of every alert says ``closed``.
+    """
+    for batch in source:
+        told(batch, detector.append(batch).alerts)
+    told(Batch(), detector.finish())
+
+
+def within(source: Iterable[Batch], since: int | None, until: int | None, left: Callable[[int], None]) -> Iterable[Batch]:
+    """Keep the events from ``since`` up to, but not including, ``until`` (microseconds), and those without a time.
+
+    ``left`` hears how many of a batch were left out.
+    """
+    first, end = since if since is not None else 0, until if until is not None else 1 << 63
+    for batch in source:
+        kept = [event for event in batch.events if (time := event.time) is None or first <= time < end]
+        left(len(batch.events) - len(kept))
+        batch.events = kept
+        yield batch
+
+
+def newest(source: Iterable[Batch]) -> int:
+    """Give the time of the newest event (microseconds, 0 when there is none); a stray one is not believed."""
+    fold = Fold()
+    for offset, batch in enumerate(source):
+        fold.fold(Record(offset, batch))
+    return fold.watermark

@@ -1,0 +1,34 @@
+"""The commands of ``redshank``, put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from detector import __version__
+from detector.cli import replay
+
+app = typer.Typer(
+    name="redshank",
+    help="Watches Kubernetes API audit logs and calls out what is wrong, and why.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("replay", rich_help_panel="Look at logs")(replay.replay)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"redshank {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Watch Kubernetes API audit logs and call out what is wrong, and why."""

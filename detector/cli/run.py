@@ -1,0 +1,66 @@
+"""Running a command, and what its end means: exit codes and the one line on stderr.
+
+0 fine · 1 findings (``--fail-on``) · 2 unusable input or rules · 3 wrong flags or settings · 70 a bug · 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+
+import typer
+
+from detector.cli.app import app
+from detector.errors import RedshankError
+from detector.report.plain import plain
+
+USAGE, BUG, INTERRUPTED = 3, 70, 130
+ISSUES = "https://github.com/redshank/redshank/issues"
+_ClickError: type = typer.BadParameter.__mro__[2]
+"""click's ClickException; newer versions of typer bring a copy of click along."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; gives the exit code."""
+    try:
+        code = app(args=arguments, prog_name="redshank", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except BrokenPipeError:
+        return _broken_pipe()
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except RedshankError as error:
+        return _failed(str(error), error.exit_code)
+    except Exception as error:
+        if isinstance(error, _ClickError):
+            return _usage(error)
+        return _bug(error)
+
+
+def _failed(message: str, code: int) -> int:
+    print(f"redshank: error: {plain(message)}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+def _usage(error: Exception) -> int:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "redshank"
+    message = getattr(error, "format_message", error.__str__)()
+    return _failed(f"{message} (see: {path} --help)", USAGE)
+
+
+def _broken_pipe() -> int:
+    """The reader has seen enough: be silent, also when Python flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + signal.SIGPIPE
+
+
+def _bug(error: Exception) -> int:
+    if os.environ.get("REDSHANK_DEBUG") == "1":
+        traceback.print_exc()
+    what = f"{type(error).__name__}: {error}"
+    hint = f"this is a bug in redshank, please report it at {ISSUES}; REDSHANK_DEBUG=1 shows where it happened"
+    return _failed(f"{what}\n", BUG) if not hint else _failed(f"{what} ({hint})", BUG)
