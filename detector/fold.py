@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-
 import msgspec
 
 from detector.alerts.group import Alerts
@@ -36,6 +35,8 @@ TRUNCATED = "audit.k8s.io/truncated"
 """The annotation of an event whose bodies the API server dropped."""
 MAGIC = b"redshank-state\0"
 VERSION = 1
+CHECKSUM = 32
+"""Bytes of BLAKE2b behind the version byte of a snapshot."""
 
 
 class Tick(msgspec.Struct, frozen=True):
@@ -198,7 +199,7 @@ class Fold:
             "before": sorted(self._before),
         }
         packed = msgspec.msgpack.encode(state)
-        return b"".join((MAGIC, bytes([VERSION]), blake2b(packed, digest_size=32).digest(), packed))
+        return b"".join((MAGIC, bytes([VERSION]), _checksum(packed), packed))
 
     @classmethod
     def restore(cls, snapshot: bytes) -> Fold:
@@ -216,11 +217,16 @@ class Fold:
 
 
 def _verified(snapshot: bytes) -> bytes:
-    body = snapshot.removeprefix(MAGIC)
-    if body is snapshot or len(body) < 33:
+    if not snapshot.startswith(MAGIC) or len(snapshot) <= len(MAGIC) + CHECKSUM:
         raise SnapshotError("this is not a redshank snapshot")
-    if body[0] != VERSION:
-        raise SnapshotError(f"the snapshot is of version {body[0]}; this redshank reads version {VERSION}")
-    if blake2b(body[33:], digest_size=32).digest() != body[1:33]:
+    version, rest = snapshot[len(MAGIC)], snapshot[len(MAGIC) + 1 :]
+    if version != VERSION:
+        raise SnapshotError(f"the snapshot is of version {version}; this redshank reads version {VERSION}")
+    packed = rest[CHECKSUM:]
+    if _checksum(packed) != rest[:CHECKSUM]:
         raise SnapshotError("the snapshot is damaged: its checksum does not fit")
-    return body[33:]
+    return packed
+
+
+def _checksum(packed: bytes) -> bytes:
+    return blake2b(packed, digest_size=CHECKSUM).digest()

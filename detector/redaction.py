@@ -18,7 +18,10 @@ BLANK = "[redacted]"
 CARRIERS = frozenset({"secrets", "serviceaccounts", "tokenreviews", "tokenrequests"})
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _SECRET_KEYS = frozenset({"data", "stringData"})
-_TOKEN_IN_URI = re.compile(r"(?i)([?&](?:access_|id_|refresh_|bearer_)?(?:token|authorization|password|secret)=)[^&#\s]+")
+_URI_CARRIERS = ("token=", "authorization=", "password=", "secret=")
+_TOKEN_IN_URI = re.compile(
+    r"(?i)([?&](?:access_|id_|refresh_|bearer_)?(?:token|authorization|password|secret)=)[^&#\s]+"
+)
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*")
 _BEARER = re.compile(r"(?i)(bearer(?:\s|%20|\+)+)[A-Za-z0-9._~+/=%-]{8,}")
 
@@ -30,14 +33,16 @@ def scrub(text: str) -> str:
     lower = text.lower()
     if "bearer" in lower:
         text = _BEARER.sub(rf"\1{BLANK}", text)
-    return _TOKEN_IN_URI.sub(rf"\1{BLANK}", text) if "=" in text and ("?" in text or "&" in text) else text
+    if any(carrier in lower for carrier in _URI_CARRIERS):
+        text = _TOKEN_IN_URI.sub(rf"\1{BLANK}", text)
+    return text
 
 
 def blank(event: Event) -> Event:
     """Blank the secrets of an event in place and give it back; events that carry none cost next to nothing."""
     uri, ref = event.requestURI, event.objectRef
-    if uri is not None and ("=" in uri or "eyJ" in uri):
-        event.requestURI = scrub(uri)
+    if uri is not None and ("=" in uri or "eyJ" in uri) and (clean := scrub(uri)) != uri:
+        event.requestURI = clean
     if ref is not None and ref.resource in CARRIERS:
         for attribute in ("requestObject", "responseObject"):
             if memoryview(getattr(event, attribute)):

@@ -1,14 +1,14 @@
 """Predicates → one fast function per kind of request.
 
-What rules demand of verb, resource and subresource is decided once per such key, so that an event meets only the rules
-that can hold for it. Equal questions are asked once per event whichever rules ask them. Verbs and resources that no rule
+What rules demand of verb, resource and subresource is decided once per such key, so that an event meets only the
+rules that can hold for it. Equal questions are asked once per event whichever rules ask them. Verbs and resources that no rule
 names are all one key, so that a client cannot cause compilations by inventing some. The generated source contains only
 names made here; every value from a rule is bound, never written into it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from detector.event import Event
@@ -43,7 +43,17 @@ OTHER = "\0other"
     parse(name) for name in ("verb", "objectRef.resource", "objectRef.subresource", "key")
 )
 CHEAP = ("verb", "stage", "objectRef", "responseStatus", "outcome", "actor", "level", "key")
-COST = {"equal": 0, "null": 0, "exists": 0, "startswith": 1, "endswith": 1, "contains": 2, "cidr": 4, "re": 6, "keyword": 99}
+COST = {
+    "equal": 0,
+    "null": 0,
+    "exists": 0,
+    "startswith": 1,
+    "endswith": 1,
+    "contains": 2,
+    "cidr": 4,
+    "re": 6,
+    "keyword": 99,
+}
 
 
 Key = tuple[str | None, str | None, str | None]
@@ -162,6 +172,9 @@ class Writer:
                 return f"(now >= {self.bind(predicate.time)})"
             case Const():
                 return str(predicate.value)
+            case Atom(kind="equal"):
+                disjoint = self.bind(frozenset(predicate.operands).isdisjoint)
+                return self.remember(predicate, f"not {disjoint}({self.field(predicate)})")
             case Atom():
                 return self.remember(predicate, f"{self.bind(question(predicate))}({self.field(predicate)})")
         return self.remember(predicate, f"{self.bind(subject_test(predicate))}(event)")
@@ -204,13 +217,24 @@ def cost(predicate: Predicate) -> float:
             return 0
 
 
-def viewer(path: Path, mode: str) -> Callable[[Any], list[Any]]:
+def viewer(path: Path, mode: str) -> Callable[[Any], Sequence[Any]]:
     """Give the function that reads a field the way a kind of atom wants it."""
     getter = path.getter()
     if mode == "raw":
         return getter
-    cased = mode == "cased"
-    return lambda subject: texts(getter(subject), cased=cased)
+    if mode == "cased":
+        return lambda subject: texts(getter(subject), cased=True)
+    scalar = path.scalar_getter()
+    if scalar is None:
+        return lambda subject: texts(getter(subject))
+
+    def lower(subject: Any) -> Sequence[str]:
+        value = scalar(subject)
+        if type(value) is str:
+            return (value.lower(),)
+        return () if value is None else texts(getter(subject))
+
+    return lower
 
 
 def question(atom: Atom) -> Callable[[Any], bool]:

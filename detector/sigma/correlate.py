@@ -2,8 +2,8 @@
 
 A correlation fires when its count crosses the threshold within its time span, and again only after it has fallen below.
 Windows are cut by event time, so that the outcome does not depend on when records arrive. Events that lack a group-by
-field take part in no group. State is bounded: per group at most ``threshold`` entries (`ENTRIES` for temporal ones), and
-groups seen once cannot push out established ones.
+field take part in no group. State is bounded: per group at most ``threshold`` entries (`ENTRIES` a base rule for
+temporal ones), and groups seen once cannot push out established ones.
 """
 
 from __future__ import annotations

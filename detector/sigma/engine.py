@@ -80,8 +80,8 @@ class SigmaDetector:
 
     def _findings(self, event: Event, now: int, hits: list[int]) -> list[Finding]:
         found: list[Finding] = []
-        for number in hits:
-            failed, number = number < 0, max(number, ~number)
+        for hit in hits:
+            failed, number = hit < 0, max(hit, ~hit)
             rule = self.rules[number]
             if self._second_stage(rule, event):
                 continue

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime, time
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from pydantic import ValidationError
@@ -23,7 +23,6 @@ from detector.sigma.rule import Correlation, Exemption, Extras, Rule
 from detector.sigma.source import Document, RuleFile, documents
 from detector.sigma.translate import translate
 
-T = TypeVar("T")
 KINDS = {"event_count", "value_count", "temporal", "temporal_ordered"}
 LATER = {"value_sum", "value_avg", "value_percentile", "value_median"}
 
@@ -67,15 +66,15 @@ def load_all(files: Iterable[RuleFile]) -> tuple[list[Loaded], list[RuleError]]:
     for file in files:
         try:
             for document in documents(file):
-                _collect(lambda document=document: _load(document), loaded, errors)
+                _collect(document, loaded, errors)
         except RuleError as error:
             errors.append(error)
     return loaded, errors + _duplicates(loaded)
 
 
-def _collect(make: Callable[[], T], into: list[T], errors: list[RuleError]) -> None:
+def _collect(document: Document, loaded: list[Loaded], errors: list[RuleError]) -> None:
     try:
-        into.append(make())
+        loaded.append(_load(document))
     except RuleError as error:
         errors.append(error)
 
@@ -176,7 +175,8 @@ def _technique(name: str) -> bool:
 
 
 def _exemption(parsed: SigmaFilter, extras: Extras) -> Exemption:
-    named = () if parsed.filter.rules == "any" else tuple(ref.reference for ref in parsed.filter.rules)
+    rules = parsed.filter.rules
+    named = () if isinstance(rules, str) else tuple(reference.reference for reference in rules)
     predicate = translate(parsed.filter)
     if extras.expires:
         end = datetime.combine(extras.expires, time.min, UTC)
@@ -277,7 +277,7 @@ def _aliased(one: Loaded, fields: Iterable[str], reference: str) -> tuple[Path, 
         alias = aliases.get(field)
         mapping = {each.reference: name for each, name in alias.mapping.items()} if alias else {}
         try:
-            *lists, path = parse(mapping.get(reference, field).replace("[]", ""))
+            path = parse(mapping.get(reference, field).replace("[]", ""))[-1]
         except ValueError as error:
             raise one.document.error(str(error), ["correlation", "group-by"]) from None
         paths.append(path)

@@ -7,6 +7,7 @@ key. ``x[]`` marks the list whose elements a selection speaks about one at a tim
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
@@ -54,6 +55,16 @@ class Path(msgspec.Struct, frozen=True):
         if keys:
             return lambda event: walk(root(event), keys)
         return lambda event: _leaves(root(event))
+
+    def scalar_getter(self) -> Callable[[Any], Any] | None:
+        """Give a faster function for paths that mostly lead to one plain value; None where that cannot be."""
+        root = _root(self) if self.root else None
+        if root is None or len(self.keys) > (self.root in _STRUCTS):
+            return None
+        if not self.keys:
+            return root
+        name, (key,) = self.root, self.keys
+        return lambda event: None if (struct := getattr(event, name)) is None else getattr(struct, key, None)
 
 
 def _root(path: Path) -> Callable[[Event], Any]:
@@ -179,8 +190,6 @@ def known_names() -> list[str]:
 
 def suggestion(name: str) -> str:
     """Give " (did you mean …?)" for a misspelt name, or nothing."""
-    import difflib
-
     near = difflib.get_close_matches(name, known_names(), n=1, cutoff=0.7)
     return f" (did you mean {near[0]!r}?)" if near else "; `redshank rules fields` lists what there is"
 

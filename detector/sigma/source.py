@@ -38,7 +38,9 @@ def read_files(paths: Iterable[Path]) -> list[RuleFile]:
     for path in paths:
         if not path.exists():
             raise RuleError("no such file or folder", str(path))
-        found = sorted(each for each in path.rglob("*") if each.suffix in {".yml", ".yaml"}) if path.is_dir() else [path]
+        found = (
+            sorted(each for each in path.rglob("*") if each.suffix in {".yml", ".yaml"}) if path.is_dir() else [path]
+        )
         if not found:
             raise RuleError("no rule files (*.yml, *.yaml) in this folder", str(path))
         files.extend(map(_read, found))
@@ -55,7 +57,7 @@ def _read(path: Path) -> RuleFile:
 def documents(file: RuleFile) -> Iterator[Document]:
     """Give the YAML documents of a file; RuleError says where it is not YAML or not a mapping."""
     try:
-        for number, data in enumerate(yaml.load_all(file.text, Loader=yaml.CSafeLoader)):  # noqa: S506 (it is safe)
+        for number, data in enumerate(yaml.load_all(file.text, Loader=yaml.CSafeLoader)):
             if data is None:
                 continue
             if not isinstance(data, dict):

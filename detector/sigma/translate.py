@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import re2
-from sigma.conditions import ConditionAND, ConditionIdentifier, ConditionNOT, ConditionOR, ConditionSelector
-from sigma.conditions import SigmaCondition
+from sigma.conditions import (
+    ConditionAND,
+    ConditionIdentifier,
+    ConditionNOT,
+    ConditionOR,
+    ConditionSelector,
+    SigmaCondition,
+)
 from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaDetections
 from sigma.types import (
     CompareOperators,
@@ -41,7 +47,10 @@ COMPARISONS = {
     CompareOperators.GT: "gt",
     CompareOperators.GTE: "gte",
 }
-MEANT = {("responseStatus.code", "allow"): ("outcome", "allowed"), ("responseStatus.code", "deny"): ("outcome", "denied")}
+MEANT = {
+    ("responseStatus.code", "allow"): ("outcome", "allowed"),
+    ("responseStatus.code", "deny"): ("outcome", "denied"),
+}
 """Values that published rules ask of the wrong field, and what they mean here."""
 
 
@@ -170,31 +179,38 @@ def _merge(questions: list[Predicate]) -> list[Predicate]:
 def _value(path: Path, value: SigmaType) -> Predicate:
     if path is ANYWHERE:
         return _keyword(value)
-    match value:
-        case SigmaNull():
-            return Atom(path, "null", (), wanted="null")
-        case SigmaExists():
-            exists = Atom(path, "exists", (), wanted="exists")
-            return exists if value.exists else Not(exists)
-        case SigmaString():
-            return _string(path, value)
-        case SigmaTimestampPart():
-            raise RuleError("modifiers minute, hour, day, week, month and year are not supported")
-        case SigmaNumber():
-            return Atom(path, "equal", (text(value.number),), wanted=str(value.number))
-        case SigmaBool():
-            return Atom(path, "equal", (text(value.boolean),), wanted=str(value.boolean).lower())
-        case SigmaRegularExpression():
-            return Atom(path, "re", (_regex(value),), cased=True, wanted=f"re: {value.regexp}")
-        case SigmaCIDRExpression():
-            return Atom(path, "cidr", (str(value.network),), wanted=f"in {value.network}")
-        case SigmaCompareExpression():
-            return _comparison(path, value)
-        case SigmaFieldReference():
-            return _reference(path, value)
-        case SigmaExpansion():
-            return _join(Or, _merge([_value(path, one) for one in value.values]))
+    if isinstance(value, SigmaExpansion):
+        return _join(Or, _merge([_value(path, one) for one in value.values]))
+    for kind, make in _VALUES:
+        if isinstance(value, kind):
+            return make(path, value)
     raise RuleError(f"values of type {type(value).__name__} are not supported")
+
+
+def _null(path: Path, value: SigmaNull) -> Predicate:
+    return Atom(path, "null", (), wanted="null")
+
+
+def _exists(path: Path, value: SigmaExists) -> Predicate:
+    exists = Atom(path, "exists", (), wanted="exists")
+    return exists if value.exists else Not(exists)
+
+
+def _timestamp(path: Path, value: SigmaTimestampPart) -> Predicate:
+    raise RuleError("modifiers minute, hour, day, week, month and year are not supported")
+
+
+def _plain(path: Path, value: SigmaNumber | SigmaBool) -> Predicate:
+    as_text = text(value.number if isinstance(value, SigmaNumber) else value.boolean) or ""
+    return Atom(path, "equal", (as_text,), wanted=as_text)
+
+
+def _search(path: Path, value: SigmaRegularExpression) -> Predicate:
+    return Atom(path, "re", (_regex(value),), cased=True, wanted=f"re: {value.regexp}")
+
+
+def _network(path: Path, value: SigmaCIDRExpression) -> Predicate:
+    return Atom(path, "cidr", (str(value.network),), wanted=f"in {value.network}")
 
 
 def _keyword(value: SigmaType) -> Atom:
@@ -252,7 +268,9 @@ def _regex(value: SigmaRegularExpression) -> str:
         re2.compile(pattern, options)
     except re2.error as error:
         reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
-        raise RuleError(f"regular expression {pattern!r}: {reason} (RE2 syntax: no look-around, no back-references)") from None
+        raise RuleError(
+            f"regular expression {pattern!r}: {reason} (RE2 syntax: no look-around, no back-references)"
+        ) from None
     return pattern
 
 
@@ -270,3 +288,17 @@ def _reference(path: Path, value: SigmaFieldReference) -> Atom:
     kinds = {(False, False): "equal", (True, False): "startswith", (False, True): "endswith", (True, True): "contains"}
     compare = kinds[value.starts_with, value.ends_with]
     return Atom(path, "fieldref", (other, compare), wanted=f"{compare} {value.field}")
+
+
+_VALUES: tuple[tuple[type | tuple[type, ...], Callable[[Path, Any], Predicate]], ...] = (
+    (SigmaNull, _null),
+    (SigmaExists, _exists),
+    (SigmaString, _string),
+    (SigmaTimestampPart, _timestamp),
+    ((SigmaNumber, SigmaBool), _plain),
+    (SigmaRegularExpression, _search),
+    (SigmaCIDRExpression, _network),
+    (SigmaCompareExpression, _comparison),
+    (SigmaFieldReference, _reference),
+)
+"""How each of pySigma's value types is asked; the first that fits counts."""

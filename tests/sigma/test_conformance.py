@@ -95,10 +95,22 @@ TABLE: list[tuple[str, str, dict[str, Any], bool]] = [
     ("empty string is not absent", "userAgent: ''", BARE, False),
     ("empty string equals empty", "userAgent: ''", {"userAgent": ""}, True),
     ("lone star needs a value", "userAgent: '*'", BARE, False),
-    ("windash", "exec.command|contains|windash: ' -c'", {"requestURI": "/api/v1/namespaces/a/pods/p/exec?command=sh&command=-c",
-     "objectRef": {"resource": "pods", "subresource": "exec", "name": "p"}}, True),
+    (
+        "windash",
+        "exec.command|contains|windash: ' -c'",
+        {
+            "requestURI": "/api/v1/namespaces/a/pods/p/exec?command=sh&command=-c",
+            "objectRef": {"resource": "pods", "subresource": "exec", "name": "p"},
+        },
+        True,
+    ),
     ("base64", "objectRef.name|base64|contains: foo", {"objectRef": {"resource": "pods", "name": "xZm9vx"}}, True),
-    ("base64offset", "objectRef.name|base64offset|contains: foobar", {"objectRef": {"resource": "pods", "name": "xZm9vYmFy"}}, True),
+    (
+        "base64offset",
+        "objectRef.name|base64offset|contains: foobar",
+        {"objectRef": {"resource": "pods", "name": "xZm9vYmFy"}},
+        True,
+    ),
     # numbers and booleans
     ("number equals number", "responseStatus.code: 403", {"responseStatus": {"code": 403}}, True),
     ("number equals text", "responseStatus.code: '403'", {"responseStatus": {"code": 403}}, True),
@@ -110,9 +122,19 @@ TABLE: list[tuple[str, str, dict[str, Any], bool]] = [
     ("lt on nothing is false", "responseStatus.code|lt: 1", BARE, False),
     ("neq on a number", "responseStatus.code|neq: 200", {"responseStatus": {"code": 403}}, True),
     ("boolean", "requestObject.spec.hostPID: true", {**POD, "requestObject": {"spec": {"hostPID": True}}}, True),
-    ("boolean as text", "requestObject.spec.hostPID: 'true'", {**POD, "requestObject": {"spec": {"hostPID": True}}}, True),
+    (
+        "boolean as text",
+        "requestObject.spec.hostPID: 'true'",
+        {**POD, "requestObject": {"spec": {"hostPID": True}}},
+        True,
+    ),
     ("absent boolean is not false", "requestObject.spec.hostPID: false", {**POD, "requestObject": {"spec": {}}}, False),
-    ("boolean is not a number", "requestObject.spec.hostPID|gte: 1", {**POD, "requestObject": {"spec": {"hostPID": True}}}, False),
+    (
+        "boolean is not a number",
+        "requestObject.spec.hostPID|gte: 1",
+        {**POD, "requestObject": {"spec": {"hostPID": True}}},
+        False,
+    ),
     # null and exists
     ("absent is null", "userAgent: null", BARE, True),
     ("present is not null", "userAgent: null", {}, False),
@@ -124,44 +146,105 @@ TABLE: list[tuple[str, str, dict[str, Any], bool]] = [
     ("null of an absent object", "objectRef.resource: null", BARE, True),
     ("null or a value", "userAgent: [null, x]", BARE, True),
     # lists
-    ("any element", "user.groups: system:masters", {"user": {"username": "x", "groups": ["a", "system:masters"]}}, True),
+    (
+        "any element",
+        "user.groups: system:masters",
+        {"user": {"username": "x", "groups": ["a", "system:masters"]}},
+        True,
+    ),
     ("no element", "user.groups: b", {"user": {"username": "x", "groups": ["a"]}}, False),
     ("not means no element", "{sel: {user.groups: a}, condition: not sel}", {"user": {"groups": ["b", "a"]}}, False),
     ("not of nothing", "{sel: {user.groups: a}, condition: not sel}", BARE, True),
     ("all across elements", "user.groups|all: [a, b]", {"user": {"groups": ["a", "b"]}}, True),
     ("a path goes through lists", "requestObject.spec.containers.image|contains: evil", TWO, True),
-    ("different elements without []", "{requestObject.spec.containers.image|contains: evil, "
-     "requestObject.spec.containers.securityContext.privileged: true}", TWO, True),
-    ("the same element with []", "{'requestObject.spec.containers[].image|contains': evil, "
-     "'requestObject.spec.containers[].securityContext.privileged': true}", TWO, False),
-    ("the same element with [] holds", "{'requestObject.spec.containers[].image|contains': safe, "
-     "'requestObject.spec.containers[].securityContext.privileged': true}", TWO, True),
-    ("derived list with []", "{'containers[].image|contains': evil, 'containers[].securityContext.privileged': true}", TWO, False),
+    (
+        "different elements without []",
+        "{requestObject.spec.containers.image|contains: evil, "
+        "requestObject.spec.containers.securityContext.privileged: true}",
+        TWO,
+        True,
+    ),
+    (
+        "the same element with []",
+        "{'requestObject.spec.containers[].image|contains': evil, "
+        "'requestObject.spec.containers[].securityContext.privileged': true}",
+        TWO,
+        False,
+    ),
+    (
+        "the same element with [] holds",
+        "{'requestObject.spec.containers[].image|contains': safe, "
+        "'requestObject.spec.containers[].securityContext.privileged': true}",
+        TWO,
+        True,
+    ),
+    (
+        "derived list with []",
+        "{'containers[].image|contains': evil, 'containers[].securityContext.privileged': true}",
+        TWO,
+        False,
+    ),
     ("derived list with [] holds", "{'containers[].image|contains': evil, 'containers[].name': b}", TWO, True),
     ("null inside an element", "{'containers[].name': a, 'containers[].command': null}", TWO, True),
-    ("lists of texts within an element", "{'rbac.rules[].resources': secrets, 'rbac.rules[].verbs': '\\*'}", ROLE, False),
-    ("lists of texts within an element hold", "{'rbac.rules[].resources': secrets, 'rbac.rules[].verbs': get}", ROLE, True),
-    ("two selections may speak of two elements", "{a: {'rbac.rules[].resources': secrets}, "
-     "b: {'rbac.rules[].verbs': '\\*'}, condition: a and b}", ROLE, True),
+    (
+        "lists of texts within an element",
+        "{'rbac.rules[].resources': secrets, 'rbac.rules[].verbs': '\\*'}",
+        ROLE,
+        False,
+    ),
+    (
+        "lists of texts within an element hold",
+        "{'rbac.rules[].resources': secrets, 'rbac.rules[].verbs': get}",
+        ROLE,
+        True,
+    ),
+    (
+        "two selections may speak of two elements",
+        "{a: {'rbac.rules[].resources': secrets}, b: {'rbac.rules[].verbs': '\\*'}, condition: a and b}",
+        ROLE,
+        True,
+    ),
     # paths
-    ("rest after labels is one key", "requestObject.metadata.labels.pod-security.kubernetes.io/enforce: privileged", LABELLED, True),
+    (
+        "rest after labels is one key",
+        "requestObject.metadata.labels.pod-security.kubernetes.io/enforce: privileged",
+        LABELLED,
+        True,
+    ),
     ("rest after annotations is one key", "annotations.authorization.k8s.io/decision: allow", {}, True),
-    ("rest after extra is one key", "user.extra.authentication.kubernetes.io/pod-name: p",
-     {"user": {"extra": {"authentication.kubernetes.io/pod-name": ["p"]}}}, True),
+    (
+        "rest after extra is one key",
+        "user.extra.authentication.kubernetes.io/pod-name: p",
+        {"user": {"extra": {"authentication.kubernetes.io/pod-name": ["p"]}}},
+        True,
+    ),
     ("a body that is a text", "requestObject: skipped*", {"requestObject": "skipped-too-big-size-object"}, True),
     ("a path into a text is nothing", "requestObject.spec: null", {"requestObject": "x"}, True),
-    ("a JSON patch is a list", "requestObject.path: /spec/replicas",
-     {"requestObject": [{"op": "replace", "path": "/spec/replicas", "value": 0}]}, True),
+    (
+        "a JSON patch is a list",
+        "requestObject.path: /spec/replicas",
+        {"requestObject": [{"op": "replace", "path": "/spec/replicas", "value": 0}]},
+        True,
+    ),
     ("objects are not texts", "requestObject.spec: '*x*'", TWO, False),
     ("published loose name", "apiGroup: rbac.authorization.k8s.io", ROLE, True),
     # cidr, references, keywords
     ("cidr", "source.ip|cidr: 192.0.2.0/24", {}, True),
     ("cidr of an IPv4-mapped address", "source.ip|cidr: 192.0.2.0/24", {"sourceIPs": ["::ffff:192.0.2.7"]}, True),
     ("cidr of garbage", "source.ip|cidr: 192.0.2.0/24", {"sourceIPs": ["192.0.2.0.1"]}, False),
-    ("field reference", "impersonatedUser.username|fieldref: user.username",
-     {"impersonatedUser": {"username": "JANE@example.com"}}, True),
+    (
+        "field reference",
+        "impersonatedUser.username|fieldref: user.username",
+        {"impersonatedUser": {"username": "JANE@example.com"}},
+        True,
+    ),
     ("field reference to nothing", "userAgent|fieldref: impersonatedUser.username", {}, False),
-    ("field reference starts with", "requestURI|fieldref|startswith: userAgent", {"userAgent": "/a", "requestURI": "/ab"}, True),
+    (
+        "field reference starts with",
+        "requestURI|fieldref|startswith: userAgent",
+        {"userAgent": "/a", "requestURI": "/ab"},
+        True,
+    ),
     ("keywords", "[evil/app, nothing]", TWO, True),
     ("keywords ignore case", "[EVIL/APP]", TWO, True),
     ("keywords, none", "[absent]", TWO, False),
@@ -169,7 +252,12 @@ TABLE: list[tuple[str, str, dict[str, Any], bool]] = [
     ("1 of", "{a_1: {verb: get}, a_2: {verb: list}, condition: 1 of a_*}", SECRET, True),
     ("all of", "{a_1: {verb: get}, a_2: {verb: list}, condition: all of a_*}", SECRET, False),
     ("all of them", "{a_1: {verb: get}, b: {objectRef.resource: secrets}, condition: all of them}", SECRET, True),
-    ("alternatives in a selection", "{sel: [{verb: list}, {objectRef.resource: secrets}], condition: sel}", SECRET, True),
+    (
+        "alternatives in a selection",
+        "{sel: [{verb: list}, {objectRef.resource: secrets}], condition: sel}",
+        SECRET,
+        True,
+    ),
     ("precedence", "{a: {verb: get}, b: {verb: list}, c: {verb: get}, condition: a or b and not c}", SECRET, True),
     ("several conditions are alternatives", "{a: {verb: list}, b: {verb: get}, condition: [a, b]}", SECRET, True),
     # odd requests
@@ -182,6 +270,8 @@ TABLE: list[tuple[str, str, dict[str, Any], bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("detection", "attributes", "expected"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+@pytest.mark.parametrize(
+    ("detection", "attributes", "expected"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
+)
 def test_a_detection_means_what_the_table_says(detection: str, attributes: dict[str, Any], expected: bool) -> None:
     assert outcomes(detection, event(**attributes)) == {expected}
