@@ -10,6 +10,7 @@ from detector.fields.registry import derived
 
 ANONYMOUS = "system:anonymous"
 _SERVICE_ACCOUNT = "system:serviceaccount:"
+_COLONS = 3  # of system:serviceaccount:NAMESPACE:NAME; with more or less it is no service account
 _NODE = "system:node:"
 _BOOTSTRAP = "system:bootstrap:"
 _EKS = "eks:"
@@ -52,7 +53,8 @@ vac-protection-controller validatingadmissionpolicy-status-controller
 """
 _CONTROLLERS = frozenset(_SERVICE_ACCOUNT + "kube-system:" + name for name in _CONTROLLER_NAMES.split())
 
-_IMPERSONATE = re.compile(r'" cannot impersonate(?:-on)?[: ]')
+# The name is quoted, so that nobody's name can say this.
+_IMPERSONATE = re.compile(r'forbidden: User "(?:[^"\\]|\\.)*" cannot impersonate(?:-on)?[: ]')
 _GENERATED_CLIENT = re.compile(r"(?:openapi-generator|swagger-codegen)/[^/ ]*/(\w+)")
 _PRODUCT = re.compile(r"[^/ ]+")
 _FORBIDDEN, _UNAUTHORIZED = 403, 401
@@ -62,7 +64,7 @@ def kind_of(username: str | None) -> str | None:
     """Sort a username by what Kubernetes' reserved names say; None for an empty one."""
     if not username:
         return None
-    if username.startswith(_SERVICE_ACCOUNT):
+    if username.startswith(_SERVICE_ACCOUNT) and username.count(":") == _COLONS:
         return "serviceaccount"
     if username.startswith((_NODE, _BOOTSTRAP)):
         return "node"
@@ -103,7 +105,7 @@ def actor_kind(event: Event) -> str | None:
 def actor_namespace(event: Event) -> str | None:
     """The namespace of an acting service account (system:serviceaccount:NAMESPACE:NAME); null for anybody else."""
     name = (event.user and event.user.username) or ""
-    return name[len(_SERVICE_ACCOUNT) :].partition(":")[0] or None if name.startswith(_SERVICE_ACCOUNT) else None
+    return name.split(":")[2] or None if kind_of(name) == "serviceaccount" else None
 
 
 @derived("actor.name", "text")
@@ -112,7 +114,7 @@ def actor_name(event: Event) -> str | None:
     name = (event.user and event.user.username) or ""
     if name.startswith(_NODE):
         return name[len(_NODE) :] or None
-    return name[len(_SERVICE_ACCOUNT) :].partition(":")[2] or None if name.startswith(_SERVICE_ACCOUNT) else None
+    return name.split(":")[3] or None if kind_of(name) == "serviceaccount" else None
 
 
 @derived("actor.groups", "list of text")
@@ -133,21 +135,24 @@ def actor_builtin(event: Event) -> bool | None:
 
 @derived("effective.user", "text")
 def effective_user(event: Event) -> str | None:
-    """The user the request was authorised as: the impersonated one if there is one, else the actor."""
+    """The user the request was authorised as: the impersonated one if there is one, else the actor; null for none."""
     user = _effective(event)
     return (user.username or None) if user else None
 
 
 @derived("effective.groups", "list of text")
 def effective_groups(event: Event) -> list[str] | None:
-    """The groups the request was authorised with: the impersonated ones if a user is impersonated, else the actor's."""
+    """The groups the request was authorised with: those of the impersonated user if there is one, else the actor's.
+
+    Null when the record lists none.
+    """
     user = _effective(event)
     return user.groups if user else None
 
 
 @derived("effective.kind", "text")
 def effective_kind(event: Event) -> str | None:
-    """What the user is that the request was authorised as; the same words as actor.kind."""
+    """What the user is that the request was authorised as; in the words of actor.kind, and null like it."""
     if event.impersonatedUser is not None:
         return kind_of(event.impersonatedUser.username)
     kind: str | None = actor_kind(event)

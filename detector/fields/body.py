@@ -12,7 +12,10 @@ from typing import Any
 
 MAX_OPERATIONS = 10_000
 """The API server refuses longer JSON patches (``maxJSONPatchOperations``)."""
-MAX_DEPTH = 64
+MAX_DEPTH = 32
+"""Deeper than any field of Kubernetes; it bounds what one operation of a patch can cost."""
+_MAX_DIGITS = 5  # of a list index: no list here is longer than MAX_OPERATIONS
+_MAX_PATH = 1_000
 _MAX_KEY = 317  # the longest label or annotation key: prefix of 253, slash, name of 63
 
 
@@ -58,11 +61,14 @@ def pointer(path: str) -> list[str]:
 
 def is_index(segment: str) -> bool:
     """Say whether a pointer's segment addresses a list: a number, or ``-`` for its end."""
-    return segment == "-" or (len(segment) <= len(str(MAX_OPERATIONS)) and segment.isascii() and segment.isdecimal())
+    return segment == "-" or (len(segment) <= _MAX_DIGITS and segment.isascii() and segment.isdecimal())
 
 
 def leaves(value: Any, prefix: tuple[str, ...] = ()) -> Iterator[str]:
-    """Yield the dotted path of every leaf, lists walked through without an index; in document order."""
+    """Yield the dotted path of every leaf, lists walked through without an index; in document order.
+
+    Deeper than `MAX_DEPTH` it stops; keys and paths are cut, because the sum of all paths can outgrow the body.
+    """
     stack: list[tuple[tuple[str, ...], Any]] = [(prefix, value)]
     while stack:
         path, node = stack.pop()
@@ -74,7 +80,7 @@ def leaves(value: Any, prefix: tuple[str, ...] = ()) -> Iterator[str]:
         if inner:
             stack.extend(reversed(list(inner)))
         else:
-            yield ".".join(path)
+            yield ".".join(path)[:_MAX_PATH]
 
 
 def partial_object(operations: list[Any]) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import binascii
 import re
 from base64 import b64decode
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from detector.event import Event
@@ -16,7 +16,8 @@ from detector.fields.request import answered, key, object_annotations, stated
 
 _EXTRA = "authentication.kubernetes.io/"
 _MAX_REQUEST = 65_536
-_PEM = re.compile(r"-----BEGIN CERTIFICATE REQUEST-----([^-]*)-----END CERTIFICATE REQUEST-----")
+_BLOCK = r"^-----BEGIN CERTIFICATE REQUEST-----[ \t\r]*\n([^-]*)^-----END CERTIFICATE REQUEST-----"
+_PEM = re.compile(_BLOCK, re.MULTILINE)
 _COMMON_NAME, _ORGANIZATION = b"\x55\x04\x03", b"\x55\x04\x0a"
 _SEQUENCE, _SET, _INTEGER = 0x30, 0x31, 0x02
 # String types of names; whatever else there is reads as Latin-1, which holds any byte.
@@ -58,17 +59,20 @@ def _attributes(der: bytes) -> Iterator[tuple[bytes, str]]:
             yield name, value.decode(_CODECS.get(kind, "latin-1"), "replace")
 
 
+def _readable(request: str) -> Iterator[list[tuple[bytes, str]]]:
+    """Yield the subject of each PEM block that can be read; the API server takes the first such block too."""
+    with suppress(ValueError):
+        for block in _PEM.finditer(b64decode(request).decode("latin-1")):
+            with suppress(ValueError):
+                # PEM may carry headers ("Proc-Type: ..."): base64 has no colon.
+                lines = [line.strip() for line in block[1].splitlines() if ":" not in line]
+                yield list(_attributes(b64decode("".join(lines), validate=True)))
+
+
 def subject_of(request: str) -> dict[str, Any] | None:
     """Read the subject of a base64 PEM certificate request; None when it is none."""
-    try:
-        pem = b64decode(request[:_MAX_REQUEST]).decode("latin-1")
-        block = _PEM.search(pem)
-        if block is None:
-            return None
-        # PEM may carry headers ("Proc-Type: ..."): base64 has no colon.
-        body = "".join(line for line in block[1].splitlines() if ":" not in line)
-        pairs = list(_attributes(b64decode(body)))
-    except (ValueError, binascii.Error):
+    pairs = next(_readable(request[:_MAX_REQUEST]), None)
+    if pairs is None:
         return None
     names = [value for name, value in pairs if name == _COMMON_NAME]
     return {

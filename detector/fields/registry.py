@@ -8,6 +8,8 @@ from typing import Any
 
 from detector.event import Event
 
+_UNSET = object()
+
 
 @dataclass(frozen=True, slots=True)
 class DerivedField:
@@ -21,11 +23,11 @@ class DerivedField:
     def __call__(self, event: Event) -> Any:
         """Give the value for an event, worked out at most once."""
         memo = event.__dict__
-        try:
-            return memo[self.name]
-        except KeyError:
+        # Not try/except: most fields are asked once, and raising costs more than working most of them out.
+        value = memo.get(self.name, _UNSET)
+        if value is _UNSET:
             value = memo[self.name] = self.compute(event)
-            return value
+        return value
 
 
 _REGISTER: dict[str, DerivedField] = {}

@@ -50,7 +50,8 @@ def dry_run(event: Event) -> bool | None:
     """Whether a write only asks what would happen (dryRun=All, in the query or a delete's options); null for reads."""
     if not write(event):
         return None
-    return "All" in parameters(event, "dryRun") or "All" in texts(dig(event.request, "dryRun"))
+    options = event.request if event.verb not in STATING else None
+    return "All" in parameters(event, "dryRun") or "All" in texts(dig(options, "dryRun"))
 
 
 @derived("key", "text")
@@ -64,13 +65,16 @@ def key(event: Event) -> str | None:
 
 @derived("target", "text")
 def target(event: Event) -> str | None:
-    """What is touched, for people: namespace/resource/name/subresource as far as there are any, or the path."""
+    """What is touched, for people: namespace/resource/name/subresource as far as there are any, or the path.
+
+    Null when the record has neither a reference nor an address.
+    """
     ref = event.objectRef
     if ref is None or not ref.resource:
         path: str | None = uri_path(event)
         return path
     namespace = ref.namespace if ref.resource != "namespaces" else None
-    return "/".join(part for part in (namespace, ref.resource, object_name(event), ref.subresource) if part)
+    return "/".join(filter(None, (namespace, ref.resource, object_name(event), ref.subresource)))
 
 
 @derived("object", "object")
@@ -185,4 +189,4 @@ def truncated(event: Event) -> bool:
 
 
 def _is_text(raw: Any) -> bool:
-    return bytes(memoryview(raw)[:1]) == b'"'
+    return memoryview(raw)[:1].tobytes() == b'"'
