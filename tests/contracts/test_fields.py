@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from detector.event import Event
-from detector.fields import DerivedField, all_fields
+from detector.fields import DerivedField, all_fields, derived
 
 FIELDS = all_fields()
 SHAPES = {"text", "number", "boolean", "object", "object of text", "object of lists", "list of text", "list of objects"}
@@ -206,3 +206,17 @@ def test_deep_and_huge_bodies_are_read_in_time(body: bytes, resource: str) -> No
     for field in FIELDS.values():
         field(event)
     assert perf_counter() - start < 3
+
+
+def test_a_value_is_worked_out_once() -> None:
+    event = Event(verb="get")
+    calls: list[Event] = []
+    field = DerivedField("x", "text", "doc", lambda asked: calls.append(asked))
+    assert (field(event), field(event), len(calls)) == (None, None, 1)
+
+
+@pytest.mark.parametrize("name", ["actor", "undocumented.field"])
+def test_a_field_needs_a_name_of_its_own_and_documentation(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        derived(name, "text")(lambda event: None)
+    assert "undocumented.field" not in all_fields()
