@@ -211,7 +211,7 @@ def test_deep_and_huge_bodies_are_read_in_time(body: bytes, resource: str) -> No
 def test_a_value_is_worked_out_once() -> None:
     event = Event(verb="get")
     calls: list[Event] = []
-    field = DerivedField("x", "text", "doc", lambda asked: calls.append(asked))
+    field = DerivedField("x", "text", "doc", calls.append)
     assert (field(event), field(event), len(calls)) == (None, None, 1)
 
 
