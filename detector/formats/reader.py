@@ -1,0 +1,98 @@
+"""Streams of records: `read` gives batches of about one chunk, with memory flat for a stream of any size.
+
+Where every line is one document (the usual case) a chunk is split and each line decoded at once. Anything else, from
+pretty-printed files to one array of many gigabytes, goes through the `Splitter`. Both give the same records for the
+same bytes, so results do not depend on where chunks end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from detector.formats.batch import RECORD_LIMIT, Batch
+from detector.formats.compression import Readable
+from detector.formats.native import CODE_LIMIT, UNREADABLE, V1, clean, is_event, typed
+from detector.formats.splitter import Splitter
+
+CHUNK = 1 << 17
+"""Bytes asked of a stream at a time: what becomes of them stays in the processor's cache, and that saves a third."""
+
+_BOM = b"\xef\xbb\xbf"
+
+
+def read(stream: Readable, *, limit: int = RECORD_LIMIT, chunk: int = CHUNK) -> Iterator[Batch]:
+    """Decode a stream of plain bytes; for a compressed one see `detector.formats.decompress`.
+
+    :param stream: gives bytes; short reads are taken as they come, so that a slow pipe is followed without delay.
+    :param limit: bytes one record may have; a larger one is rejected without being held.
+    :param chunk: bytes per read.
+    :returns: batches that hold at least one event, rejected or skipped record.
+    """
+    reader = _Reader(limit)
+    while data := stream.read(max(chunk, len(reader.rest))):
+        batch = reader.feed(data, False)
+        if batch:
+            yield batch
+    batch = reader.feed(b"", True)
+    problem = getattr(stream, "problem", "")
+    if problem:
+        batch.reject(problem, b"")
+    if batch:
+        yield batch
+
+
+class _Reader:
+    def __init__(self, limit: int) -> None:
+        self.rest = b""
+        """What the last chunk left over: the beginning of a record."""
+        self.begun = False
+        self.splitter = Splitter(limit)
+
+    def feed(self, data: bytes, last: bool) -> Batch:
+        batch = Batch()
+        buffer = self.rest + data
+        if not self.begun:
+            if len(buffer) < len(_BOM) and not last:
+                self.rest = buffer
+                return batch
+            buffer = buffer.removeprefix(_BOM)
+            self.begun = True
+        position = 0 if self.splitter.busy else self._lines(batch, buffer)
+        self.rest = buffer[self.splitter.split(batch, buffer, position, last) :]
+        return batch
+
+    def _lines(self, batch: Batch, buffer: bytes) -> int:
+        """Decode whole lines up to the first that is not one ordinary record; give the position behind them."""
+        end = buffer.rfind(b"\n") + 1
+        block = buffer[:end]
+        lines = block.split(b"\n")
+        lines.pop()
+        valid = clean(block)
+        decode, add, splitter = typed, batch.events.append, self.splitter
+        whole = splitter.whole
+        number = done = 0
+        for line in lines:
+            number += 1
+            try:
+                event = decode(line)
+            except UNREADABLE:
+                pass
+            else:
+                status = event.responseStatus
+                if (
+                    ((event.verb and event.apiVersion == V1 and event.kind == "Event") or is_event(event))
+                    and (status is None or (code := status.code) is None or -CODE_LIMIT <= code < CODE_LIMIT)
+                    and (valid or clean(line))
+                    and len(line) <= whole
+                ):
+                    add(event)
+                    continue
+            if not splitter.line(batch, line, number):
+                number -= 1
+                done = sum(map(len, lines[:number])) + number
+                splitter.busy, splitter.lead = True, b""
+                break
+        else:
+            done = end
+        splitter.lines += number
+        return done
