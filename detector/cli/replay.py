@@ -2,37 +2,77 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from detector.cli.options import LEVELS, BuiltinOption, PacksOption, RulesOption, level, moment, packs
+from detector.finding import Level
+
+Paths = Annotated[
+    list[str],
+    typer.Argument(metavar="PATH...", help="Files (also .gz .zst .xz .bz2), folders or patterns; - is standard input."),
+]
+SHOWN, TIMES, RULES = "What is shown", "Which events", "Which rules"
+TIME_FORMS = "2026-03-05T14:00:00Z, 2026-03-05, or 2h, 7d before the newest event"
+
 
 def replay(
-    paths: Annotated[list[str], typer.Argument(help="Files, folders or patterns; - is standard input.")],
-    rules: Annotated[list[Path] | None, typer.Option(help="More rules: a file or folder (repeatable).")] = None,
-    builtin: Annotated[bool, typer.Option("--builtin-rules/--no-builtin-rules")] = True,
-    packs: Annotated[str, typer.Option(help="Packs of rules.")] = "core,extended",
+    paths: Paths,
+    *,
+    level_: Annotated[
+        str,
+        typer.Option(
+            "--level", metavar="LEVEL", help=f"Show alerts of this level and above: {LEVELS}.", rich_help_panel=SHOWN
+        ),
+    ] = "informational",
+    all_: Annotated[
+        bool, typer.Option("--all", help="Show every alert in full, not the 20 most severe.", rich_help_panel=SHOWN)
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print a summary as JSON instead of the screen.", rich_help_panel=SHOWN)
+    ] = False,
+    out: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE", help="Write every alert as a line of JSON; - is standard output.", rich_help_panel=SHOWN
+        ),
+    ] = "",
+    fail_on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LEVEL", help="Exit with 1 when there is an alert of this level or above.", rich_help_panel=SHOWN
+        ),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help=f"Only events from then on: {TIME_FORMS}.", rich_help_panel=TIMES)
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only events before then; same forms.", rich_help_panel=TIMES)
+    ] = None,
+    rules: RulesOption = None,
+    builtin: BuiltinOption = True,
+    packs_: PacksOption = "core,extended",
 ) -> None:
-    """Replay archived audit logs and show what happened, and why."""
-    from detector.formats import decompress, read
-    from detector.pipeline import Detector, rule_files
-    from detector.pipeline import replay as run
-    from detector.report.plain import plain
-    from detector.report.summary import Summary
+    """Replay archived audit logs: what happened, who did it, and why it matters.
 
-    detector = Detector.load(rules=rule_files(rules or [], builtin=builtin), packs=packs)
-    summary = Summary()
+    Exit codes: 0 fine, 1 an alert at or above --fail-on, 2 an input cannot be opened or holds no audit event or a rule
+    cannot be used, 3 wrong flags, 130 interrupted (what was found so far is shown). Records that are no audit events
+    are counted and leave the exit code alone.
+    """
+    from detector.report.replay import Options, run
 
-    def told(batch, alerts):
-        summary.batch(batch)
-        for alert in alerts:
-            if alert.status == "closed":
-                summary.alert(alert)
-
-    for path in paths:
-        with open(path, "rb") as f:
-            run(detector, read(decompress(f)), told)
-    print(detector.fold.counters, summary.levels)
-    for alert in summary.best():
-        print(alert.level.name, alert.title, alert.actor, plain(" ".join(map(str, alert.reasons))))
+    options = Options(
+        paths=paths,
+        rules=rules or [],
+        builtin=builtin,
+        packs=packs(packs_),
+        level=level(level_, "--level") or Level.informational,
+        fail_on=level(fail_on, "--fail-on"),
+        since=moment(since, "--since"),
+        until=moment(until, "--until"),
+        out=out,
+        json=json,
+        all=all_,
+    )
+    raise typer.Exit(run(options))

@@ -1,6 +1,6 @@
 """Running a command, and what its end means: exit codes and the one line on stderr.
 
-0 fine · 1 findings (``--fail-on``) · 2 unusable input or rules · 3 wrong flags or settings · 70 a bug · 130 interrupted.
+0 fine, 1 findings (``--fail-on``), 2 unusable input or rules, 3 wrong flags or settings, 70 a bug, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -61,6 +61,5 @@ def _broken_pipe() -> int:
 def _bug(error: Exception) -> int:
     if os.environ.get("REDSHANK_DEBUG") == "1":
         traceback.print_exc()
-    what = f"{type(error).__name__}: {error}"
-    hint = f"this is a bug in redshank, please report it at {ISSUES}; REDSHANK_DEBUG=1 shows where it happened"
-    return _failed(f"{what}\n", BUG) if not hint else _failed(f"{what} ({hint})", BUG)
+    hint = f"this is a bug, please report it at {ISSUES}; REDSHANK_DEBUG=1 shows where it happened"
+    return _failed(f"{type(error).__name__}: {error} ({hint})", BUG)

@@ -15,8 +15,10 @@ _HOSTILE = re.compile(
     "\U000e0000-\U0010ffff]"
 )
 """Unicode categories Cc, Cf, Cs, Co, Zl, Zp, and letters and spaces that show as nothing."""
-_MARKS = re.compile("([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{3})"
-                    "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")
+_MARKS = re.compile(
+    "([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{3})"
+    "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
+)
 """Combining marks piled so high that they would paint over other lines."""
 
 
@@ -28,10 +30,9 @@ def plain(text: str) -> str:
 
 
 def _escaped(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return (
+        match[0].encode("ascii", "backslashreplace").decode() if not match[0].isascii() else f"\\x{ord(match[0]):02x}"
+    )
 
 
 def cut(text: str, longest: int) -> str:

@@ -35,7 +35,7 @@ class Timeline:
         slots[slot] = known + count, max(highest, level)
 
     def bars(self, start: int, end: int, columns: int) -> list[tuple[int, Level]]:
-        """Spread the counts over ``columns`` equal parts of the time from ``start`` to ``end``, with the highest level."""
+        """Spread the counts over ``columns`` equal parts of ``start`` to ``end``, each with its highest level."""
         bars = [(0, Level.informational)] * columns
         span = max(end - start, 1)
         for slot, (count, level) in self._slots.items():

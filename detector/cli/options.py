@@ -1,0 +1,49 @@
+"""Options that several commands share, and how their texts are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from detector.errors import ConfigError
+from detector.finding import Level
+from detector.report.when import Moment
+
+LEVELS = "informational, low, medium, high, critical"
+PACKS = ("core", "extended", "hunting")
+
+RulesOption = Annotated[
+    list[Path] | None,
+    typer.Option("--rules", metavar="PATH", help="Rules of your own: a file or a folder of *.yml. Repeatable."),
+]
+BuiltinOption = Annotated[
+    bool, typer.Option("--builtin-rules/--no-builtin-rules", help="Use the rules that ship with redshank.")
+]
+PacksOption = Annotated[
+    str, typer.Option("--packs", metavar="NAMES", help="Packs of rules, with commas: core, extended, hunting.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a page for people.")]
+
+
+def level(text: str | None, flag: str) -> Level | None:
+    """Read a level. Raises ConfigError."""
+    try:
+        return None if text is None else Level.parse(text)
+    except ValueError as error:
+        raise ConfigError(f"{flag}: {error}") from None
+
+
+def packs(text: str) -> tuple[str, ...]:
+    """Read names of packs with commas. Raises ConfigError."""
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    unknown = [name for name in names if name not in PACKS]
+    if unknown or not names:
+        raise ConfigError(f"--packs: unknown pack {', '.join(unknown)!r}: choose from {', '.join(PACKS)}")
+    return names
+
+
+def moment(text: str | None, flag: str) -> Moment | None:
+    """Read a time. Raises ConfigError."""
+    return None if text is None else Moment(text, flag)

@@ -1,0 +1,146 @@
+"""``redshank replay``: read archived logs, fold them through the rules, and tell what was found."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from detector.errors import ConfigError, InputError
+from detector.finding import Alert, Level
+from detector.formats import Batch
+from detector.pipeline import DEFAULT_PACKS, Detector, newest, replay, rule_files, within
+from detector.report.interrupt import Interrupt
+from detector.report.machine import summary_json
+from detector.report.outcome import Outcome
+from detector.report.progress import Bar
+from detector.report.screen import brief_line, draw
+from detector.report.summary import KEPT, Summary
+from detector.report.terminal import Page
+from detector.report.when import Moment
+from detector.report.writer import STDOUT, AlertWriter, dumps, printable
+from detector.sources.files import FileSource
+
+FULL = 20
+"""Alerts shown in full without ``--all``."""
+FINDINGS, INTERRUPTED = 1, 130
+"""Exit codes."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the flags of ``redshank replay`` say."""
+
+    paths: list[str]
+    rules: list[Path] = field(default_factory=list)
+    builtin: bool = True
+    packs: tuple[str, ...] = DEFAULT_PACKS
+    level: Level = Level.informational
+    fail_on: Level | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+    out: str = ""
+    json: bool = False
+    all: bool = False
+
+    def __post_init__(self) -> None:
+        if self.json and self.out == STDOUT:
+            raise ConfigError("--json and --out - both want standard output; give --out a file")
+        if STDOUT in self.paths and any(one and one.before is not None for one in (self.since, self.until)):
+            raise ConfigError("times before the newest event need to read the input twice: give a time, or a file")
+
+
+def run(options: Options) -> int:
+    """Replay, and print what was found; gives the exit code. Raises RedshankError."""
+    files = rule_files(options.rules, builtin=options.builtin)
+    detector = Detector.load(rules=files, packs=options.packs)
+    gc.freeze()
+    outcome = _fold(options, detector)
+    _check_events(outcome)
+    _tell(options, outcome)
+    if outcome.interrupted:
+        return INTERRUPTED
+    highest = outcome.summary.highest
+    failed = options.fail_on is not None and highest is not None and highest >= options.fail_on
+    return FINDINGS if failed else 0
+
+
+def _fold(options: Options, detector: Detector) -> Outcome:
+    summary = Summary(options.level, None if options.all else KEPT)
+    source = FileSource(options.paths)
+    fold = detector.fold
+    with ExitStack() as stack:
+        writer = stack.enter_context(AlertWriter(options.out)) if options.out else None
+        interrupt = stack.enter_context(Interrupt())
+        batches = interrupt.guard(_chosen(options, source, summary, interrupt))
+        bar = stack.enter_context(Bar(source))
+
+        def told(batch: Batch, alerts: list[Alert]) -> None:
+            summary.batch(batch)
+            for alert in alerts:
+                if alert.status != "closed":
+                    summary.opened += alert.revision == 1
+                    continue
+                summary.alert(alert)
+                if writer and alert.level >= options.level:
+                    writer.write(alert)
+            bar.show(fold.counters.events, summary.opened)
+
+        replay(detector, batches, told)
+    return _outcome(options, detector, source, summary, interrupted=interrupt.asked)
+
+
+def _chosen(options: Options, source: FileSource, summary: Summary, interrupt: Interrupt) -> Iterable[Batch]:
+    """Give the batches of the input, without the events outside the times asked for."""
+    since, until = options.since, options.until
+    if since is None and until is None:
+        return source
+    relative = any(one and one.before is not None for one in (since, until))
+    end = newest(interrupt.guard(FileSource(options.paths))) if relative else 0
+
+    def left(events: int) -> None:
+        summary.outside += events
+
+    return within(source, since.at(end) if since else None, until.at(end) if until else None, left)
+
+
+def _outcome(
+    options: Options, detector: Detector, source: FileSource, summary: Summary, *, interrupted: bool
+) -> Outcome:
+    fold = detector.fold
+    return Outcome(
+        summary=summary,
+        counters=fold.counters,
+        packs=options.packs,
+        rules=sum(rule.alerts for rule in fold.sigma.rules) + len(fold.sigma.correlators),
+        failures=fold.sigma.failures,
+        evicted=fold.alerts.evicted,
+        problems=source.problems + [f"{path}: no audit log, passed over" for path in source.ignored],
+        files=source.files,
+        bytes_read=source.bytes_read,
+        out=options.out,
+        interrupted=interrupted,
+    )
+
+
+def _check_events(outcome: Outcome) -> None:
+    """Refuse an input without a single event, and say what was there instead."""
+    if outcome.counters.events or outcome.interrupted:
+        return
+    if outcome.summary.outside:
+        raise InputError(f"none of the {outcome.summary.outside} events lies between --since and --until")
+    what = "; ".join(f"{n} {what}" for n, what in list(outcome.doubts())[:3])
+    raise InputError(f"no audit event in the input{f': {what}' if what else ''}")
+
+
+def _tell(options: Options, outcome: Outcome) -> None:
+    if options.json:
+        sys.stdout.write(printable(dumps(summary_json(outcome))).decode() + "\n")
+        return
+    if options.out == STDOUT:
+        sys.stderr.write(f"redshank: {brief_line(outcome)}\n")
+        return
+    draw(Page(), outcome, None if options.all else FULL)

@@ -1,0 +1,121 @@
+"""Alerts as JSON lines: each alert once, in its last revision, written when it closes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import msgspec
+import orjson
+
+from detector.errors import ConfigError
+from detector.event import rfc3339
+from detector.finding import Alert
+
+STDOUT = "-"
+DELETE = 0x7F
+"""The first character beyond printable ASCII."""
+FLUSH = 1 << 16
+"""Bytes gathered before whole lines are written."""
+
+
+def as_record(alert: Alert, *, samples: bool = True) -> dict[str, Any]:
+    """Give an alert as plain JSON types: levels by name, times as RFC 3339."""
+    record: dict[str, Any] = msgspec.to_builtins(alert)
+    record["level"] = alert.level.name
+    record["rule"]["level"] = alert.rule.level.name
+    record["first_seen"], record["last_seen"] = rfc3339(alert.first_seen), rfc3339(alert.last_seen)
+    if not samples:
+        del record["samples"]
+    return record
+
+
+def dumps(record: Any) -> bytes:
+    """Write JSON; texts that are not Unicode (lone surrogates) are written as escapes rather than refused."""
+    try:
+        return orjson.dumps(record)
+    except orjson.JSONEncodeError:
+        return json.dumps(record, separators=(",", ":")).encode()
+
+
+def printable(text: bytes) -> bytes:
+    """Escape all that is not ASCII in a JSON text: what is printed must not act on a terminal."""
+    if text.isascii() and b"\x7f" not in text:
+        return text
+    return text.decode("utf-8", "backslashreplace").translate(_Escapes()).encode("ascii")
+
+
+class _Escapes(dict[int, str]):
+    """A translation table that writes characters beyond printable ASCII as JSON does: with UTF-16 code units."""
+
+    def __missing__(self, code: int) -> str:
+        if code < DELETE:
+            return chr(code)
+        units = chr(code).encode("utf-16-be", "surrogatepass")
+        return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+
+
+class AlertWriter:
+    """Writes alerts to a file, which appears under its name only when it is complete; or to standard output (``-``)."""
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+        self._waiting: list[bytes] = []
+        self._size = 0
+        self._partial: Path | None = None
+        self._file = self._open()
+
+    def _open(self) -> BinaryIO:
+        path = Path(self.target)
+        if self.target == STDOUT:
+            return sys.stdout.buffer
+        try:
+            if path.exists() and not path.is_file():
+                return path.open("wb")
+            self._partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+            return open(os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+        except OSError as error:
+            self._partial = None
+            raise ConfigError(f"cannot write {self.target}: {error.strerror or error}") from None
+
+    def write(self, alert: Alert) -> None:
+        """Write one alert as one line."""
+        line = dumps(as_record(alert)) + b"\n"
+        self._waiting.append(printable(line) if self.target == STDOUT else line)
+        self._size += len(line)
+        if self._size >= FLUSH:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._file.write(b"".join(self._waiting))
+        self._file.flush()
+        self._waiting.clear()
+        self._size = 0
+
+    def __enter__(self) -> AlertWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish the file and give it its name; after an error the partial file is removed."""
+        try:
+            if kind is None:
+                self._flush()
+        finally:
+            self._close(keep=kind is None)
+
+    def _close(self, *, keep: bool) -> None:
+        if self.target == STDOUT:
+            self._file.flush()
+            return
+        self._file.close()
+        if self._partial is not None:
+            if keep:
+                self._partial.replace(self.target)
+            else:
+                self._partial.unlink(missing_ok=True)
