@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from detector import __version__
-from detector.cli import replay
+from detector.cli import replay, rules
 
 app = typer.Typer(
     name="redshank",
@@ -17,6 +17,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("replay", rich_help_panel="Look at logs")(replay.replay)
+app.add_typer(rules.app, name="rules", rich_help_panel="Work with rules")
 
 
 def _version(asked: bool) -> None:

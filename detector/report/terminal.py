@@ -77,6 +77,12 @@ class Page:
         """Columns to write in."""
         return self.console.width
 
+    def line(self, text: str, style: str = "") -> None:
+        """Print one line as it is, however long."""
+        with self.console.capture() as capture:
+            self.console.print(Text(text, style), soft_wrap=True)
+        self._write(capture.get())
+
     def print(self, *parts: RenderableType) -> None:
         """Print the parts below each other; plain text carries no blanks at the ends of its lines."""
         with self.console.capture() as capture:
@@ -85,6 +91,9 @@ class Page:
         written = capture.get()
         if not self.terminal:
             written = "".join(f"{line.rstrip()}\n" for line in written.splitlines())
+        self._write(written)
+
+    def _write(self, written: str) -> None:
         encoding = getattr(self.file, "encoding", None) or "utf-8"
         self.file.write(written.encode(encoding, "backslashreplace").decode(encoding))
 

@@ -1,0 +1,145 @@
+"""``redshank rules``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from detector.cli.options import BuiltinOption, JsonOption, PacksOption, RulesOption, packs
+
+app = typer.Typer(no_args_is_help=True, help="List, show, check, test and explain rules.")
+
+RuleArgument = Annotated[str, typer.Argument(metavar="RULE", help="Id, name, or part of the title or file name.")]
+PathsArgument = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="[PATH]...", help="Rule files or folders; without any, the built-in rules."),
+]
+MarkdownOption = Annotated[bool, typer.Option("--markdown", help="Print Markdown.")]
+WRITE, READ = "Write rules", "Read rules"
+
+
+def _print_json(record: Any) -> None:
+    from detector.report.writer import dumps, printable
+
+    typer.echo(printable(dumps(record)))
+
+
+@app.command("list", rich_help_panel=READ)
+def list_(rules: RulesOption = None, builtin: BuiltinOption = True, json: JsonOption = False) -> None:
+    """List all rules: id, level, pack, title, techniques."""
+    from detector.report.catalogue import Catalogue
+    from detector.report.rules import as_record, list_rules
+    from detector.report.terminal import Page
+
+    catalogue = Catalogue(rules or [], builtin=builtin)
+    if json:
+        _print_json([as_record(one, catalogue.infos.get(one.id)) for one in catalogue.loaded])
+    else:
+        list_rules(Page(), catalogue)
+
+
+@app.command(rich_help_panel=READ)
+def show(rule: RuleArgument, rules: RulesOption = None, builtin: BuiltinOption = True) -> None:
+    """Show one rule: what it looks for, what to do when it alerts, what it is related to, and its YAML."""
+    from detector.report.catalogue import Catalogue
+    from detector.report.rules import show_rule
+    from detector.report.terminal import Page
+
+    catalogue = Catalogue(rules or [], builtin=builtin)
+    show_rule(Page(), catalogue, catalogue.find(rule))
+
+
+@app.command(rich_help_panel=WRITE)
+def check(
+    paths: PathsArgument = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 2 on warnings too.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Look for mistakes in rules: FILE:LINE:COLUMN: error|warning|note: MESSAGE. Exits with 2 on errors."""
+    from detector.report import checks
+    from detector.report.terminal import Page
+
+    code, problems = checks.check(Page(), paths or [], strict=strict, as_json=json)
+    if json:
+        _print_json(problems)
+    raise typer.Exit(code)
+
+
+@app.command("test", rich_help_panel=WRITE)
+def test_(paths: PathsArgument = None, json: JsonOption = False) -> None:
+    """Run the tests inside rules. Exits with 2 when one fails or a rule cannot be loaded."""
+    from detector.report import checks
+    from detector.report.terminal import Page
+
+    code, outcome = checks.test(Page(), paths or [], as_json=json)
+    if json:
+        _print_json(outcome)
+    raise typer.Exit(code)
+
+
+@app.command(rich_help_panel=WRITE)
+def explain(
+    rule: RuleArgument,
+    event: Annotated[str, typer.Argument(metavar="EVENT", help="A file of one or more events; - is standard input.")],
+    rules: RulesOption = None,
+    builtin: BuiltinOption = True,
+    json: JsonOption = False,
+) -> None:
+    """Say why a rule holds of an event, or why not: each question with the values it saw.
+
+    With --json, one line for each event.
+    """
+    from detector.report import explanation
+    from detector.report.catalogue import Catalogue
+    from detector.report.terminal import Page
+
+    catalogue, page = Catalogue(rules or [], builtin=builtin), Page()
+    for one in explanation.start(page, catalogue, catalogue.find(rule), event, quiet=json):
+        if json:
+            _print_json(explanation.as_record(one))
+        else:
+            explanation.print_explanation(page, one)
+
+
+@app.command(rich_help_panel=READ)
+def coverage(
+    rules: RulesOption = None,
+    builtin: BuiltinOption = True,
+    packs_: PacksOption = "core,extended,hunting",
+    navigator: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a layer for the ATT&CK Navigator (format 4.5).")
+    ] = None,
+    markdown: MarkdownOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Show which tactics and techniques of ATT&CK, and which ideas of the detection census, the rules cover."""
+    from detector.report import reference
+    from detector.report.catalogue import Catalogue
+    from detector.report.terminal import Page
+    from detector.sigma.coverage import cover
+
+    covered = cover(Catalogue(rules or [], builtin=builtin).alerting(packs(packs_)))
+    if navigator:
+        reference.write_layer(navigator, covered)
+    elif json:
+        _print_json(reference.coverage_json(covered))
+    elif markdown:
+        typer.echo(reference.coverage_markdown(covered), nl=False)
+    else:
+        reference.print_coverage(Page(), covered)
+
+
+@app.command(rich_help_panel=WRITE)
+def fields(markdown: MarkdownOption = False, json: JsonOption = False) -> None:
+    """List the derived fields that rules can name, with their shapes and meanings."""
+    from detector.report import reference
+    from detector.report.terminal import Page
+
+    if json:
+        _print_json(reference.fields_json())
+    elif markdown:
+        typer.echo(reference.fields_markdown(), nl=False)
+    else:
+        reference.print_fields(Page())

@@ -1,0 +1,88 @@
+"""What `rules check` and `rules test` print."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from detector.errors import RuleError
+from detector.pipeline import builtin_rules
+from detector.report.plain import plain
+from detector.report.terminal import Page
+from detector.report.words import count
+from detector.sigma.lint import Problem, lint
+from detector.sigma.load import load_all
+from detector.sigma.selftest import Result, run, untested
+from detector.sigma.source import RuleFile, read_files
+
+FAILED = 2
+"""Exit code."""
+
+
+def read(paths: Iterable[Path]) -> list[RuleFile]:
+    """Read rule files, those that ship with redshank where no path is given, named as seen from here."""
+    files = read_files(list(paths) or [builtin_rules()])
+    return [msgspec.structs.replace(file, path=_from_here(file.path)) for file in files]
+
+
+def _from_here(path: str) -> str:
+    relative = os.path.relpath(path)
+    return path if relative.startswith(os.pardir) else relative
+
+
+def check(page: Page, paths: list[Path], *, strict: bool, as_json: bool) -> tuple[int, list[Any]]:
+    """Lint rules, and print the problems; gives the exit code and the problems as JSON types."""
+    files = read(paths)
+    problems = lint(files, read([]) if paths else [])
+    if not as_json:
+        _print_problems(page, files, problems)
+    severities = {problem.severity for problem in problems}
+    failed = "error" in severities or (strict and "warning" in severities)
+    return FAILED if failed else 0, msgspec.to_builtins(problems)
+
+
+def _print_problems(page: Page, files: list[RuleFile], problems: list[Problem]) -> None:
+    for problem in problems:
+        page.line(plain(str(problem)), {"error": "red", "warning": "yellow"}.get(problem.severity, "dim"))
+    counts = [
+        count(sum(problem.severity == severity for problem in problems), severity)
+        for severity in ("error", "warning", "note")
+    ]
+    page.line(f"{count(len(files), 'file')}: {', '.join(counts)}")
+
+
+def test(page: Page, paths: list[Path], *, as_json: bool) -> tuple[int, dict[str, Any]]:
+    """Run the tests inside rules, and print the failures; gives the exit code and the outcome as JSON types."""
+    loaded, errors = load_all(read(paths))
+    results: list[Result] = []
+    if not errors:
+        results = list(run(loaded))
+    failures = [result.error for result in results if result.error]
+    without = [
+        one.document.error("fewer than one test to match and two to ignore", ["redshank"]) for one in untested(loaded)
+    ]
+    if not as_json:
+        for error in [*errors, *failures]:
+            page.line(plain(str(error)), "red")
+        page.line(_outcome(len(loaded), results, failures, len(without)))
+    record = {
+        "passed": len(results) - len(failures),
+        "failed": [_place(error) for error in failures],
+        "errors": [_place(error) for error in errors],
+        "untested": [_place(error) for error in without],
+    }
+    return FAILED if errors or failures else 0, record
+
+
+def _outcome(rules: int, results: list[Result], failures: list[RuleError], without: int) -> str:
+    passed = count(len(results) - len(failures), "test")
+    said = f"{count(rules, 'rule')}: {passed} passed, {len(failures)} failed"
+    return f"{said}; {count(without, 'rule')} with too few tests" if without else said
+
+
+def _place(error: RuleError) -> dict[str, Any]:
+    return {"path": error.path, "line": error.line, "column": error.column, "message": error.message}

@@ -1,0 +1,124 @@
+"""Why a rule holds of an event, or not: the tree of its questions with what each of them saw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+from rich.text import Text
+
+from detector.errors import InputError
+from detector.event import Event
+from detector.fields import value_of
+from detector.formats import Batch
+from detector.redaction import blank
+from detector.report.catalogue import Catalogue
+from detector.report.plain import cut, plain
+from detector.report.terminal import Glyphs, Page
+from detector.sigma.explain import Step, explain
+from detector.sigma.load import Loaded
+from detector.sigma.predicate import Predicate
+from detector.sigma.rule import Correlation, Exemption
+from detector.sources.files import FileSource
+
+LONGEST = 200
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """What one rule (of a correlation: one of its base rules) makes of one event."""
+
+    rule: str
+    title: str
+    audit_id: str
+    event: str
+    """The event in a few words."""
+    tree: Step
+
+
+def questions(catalogue: Catalogue, one: Loaded) -> list[tuple[str, str, Predicate]]:
+    """Give id, title and predicate to explain: a rule's with its filters, a filter's, or those a correlation counts."""
+    if isinstance(one.made, Exemption):
+        return [(one.id, one.made.title, one.made.predicate)]
+    correlation = counting(catalogue, one)
+    ids = correlation.bases if correlation else (one.id,)
+    return [(rule.info.id, rule.info.title, rule.predicate) for rule in catalogue.rules.rules if rule.info.id in ids]
+
+
+def counting(catalogue: Catalogue, one: Loaded) -> Correlation | None:
+    """Give the correlation that a document holds, None when it holds a rule."""
+    return next((each for each in catalogue.rules.correlations if each.info.id == one.id), None)
+
+
+def start(page: Page, catalogue: Catalogue, one: Loaded, path: str, *, quiet: bool) -> Iterator[Explanation]:
+    """Explain every event of a file (``-``: standard input), secrets blanked first as in detection."""
+    correlation = counting(catalogue, one)
+    if correlation and not quiet:
+        print_counting(page, correlation)
+    source = FileSource([path])
+    found = False
+    for each in explained(catalogue, one, map(blank, _events(source))):
+        found = True
+        yield each
+    if not found:
+        raise InputError(f"no audit event in {path}")
+
+
+def _events(source: Iterable[Batch]) -> Iterator[Event]:
+    for batch in source:
+        yield from batch.events
+
+
+def explained(catalogue: Catalogue, one: Loaded, events: Iterable[Event]) -> Iterator[Explanation]:
+    """Explain each event in turn."""
+    asked = questions(catalogue, one)
+    for event in events:
+        for id_, title, predicate in asked:
+            tree = explain(predicate, event, event.time or 0)
+            yield Explanation(id_, title, event.auditID or "", in_words(event), tree)
+
+
+def in_words(event: Event) -> str:
+    """Say in a few words what an event is: when, who, what."""
+    parts = (event.stageTimestamp, value_of("actor", event), event.verb, value_of("target", event), event.stage)
+    return " ".join(part for part in parts if part)
+
+
+def print_counting(page: Page, correlation: Correlation) -> None:
+    """Say what a correlation asks for, beside its base rules."""
+    by = ", ".join(path.name for path in correlation.group_by[0]) if correlation.group_by else ""
+    value = f" different {correlation.value[0].name}" if correlation.value else ""
+    page.line(
+        f"{correlation.kind}: at least {correlation.threshold}{value} within {correlation.span // 1_000_000} s"
+        + (f" by {by}" if by else "")
+        + "; each event below is asked whether it counts.",
+    )
+
+
+def print_explanation(page: Page, one: Explanation) -> None:
+    """Print the tree of one event."""
+    said = "holds" if one.tree.passed else "does not hold"
+    page.line(cut(one.event, LONGEST), "dim")
+    page.print(_line(one.tree, f"{one.title}: {said}", "", page.glyphs))
+    steps = one.tree.steps or (one.tree,)
+    page.print(*_steps(steps, "", page.glyphs))
+    page.line("")
+
+
+def _steps(steps: tuple[Step, ...], indent: str, glyphs: Glyphs) -> Iterator[Text]:
+    for index, step in enumerate(steps):
+        last = index == len(steps) - 1
+        yield _line(step, step.label, indent + (glyphs.last if last else glyphs.branch), glyphs)
+        yield from _steps(step.steps, indent + ("   " if last else glyphs.pipe), glyphs)
+
+
+def _line(step: Step, label: str, indent: str, glyphs: Glyphs) -> Text:
+    mark = (glyphs.passed, "green") if step.passed else (glyphs.failed, "red")
+    seen = (f"  {glyphs.arrow} {plain(step.seen)}", "bold") if step.seen else ""
+    return Text.assemble((indent, "dim"), mark, " ", plain(label), seen)
+
+
+def as_record(one: Explanation) -> dict[str, Any]:
+    """Give an explanation as plain JSON types."""
+    record: dict[str, Any] = msgspec.to_builtins(one)
+    return {**record, "passed": one.tree.passed}
