@@ -1,9 +1,9 @@
 """Predicates → one fast function per kind of request.
 
-What rules demand of verb, resource and subresource is decided once per such key, so that an event meets only the
-rules that can hold for it. Equal questions are asked once per event whichever rules ask them. Verbs and resources that no rule
-names are all one key, so that a client cannot cause compilations by inventing some. The generated source contains only
-names made here; every value from a rule is bound, never written into it.
+What rules demand of verb, resource and subresource is decided once per such key, so that an event meets only the rules
+that can hold for it. Equal questions are asked once per event whichever rules ask them. Verbs and resources that no
+rule names are all one key, so that a client cannot cause compilations by inventing some. The generated source contains
+only names made here; every value from a rule is bound, never written into it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from detector.event import Event
+from detector.sigma.index import Index, Numbered, file_rules
 from detector.sigma.path import Path, parse
 from detector.sigma.predicate import (
     COMPARE,
@@ -291,7 +292,68 @@ def subject_test(predicate: Predicate) -> Callable[[Any], bool]:
     return lambda subject: holds(predicate, subject)
 
 
-def compile_rules(rules: list[tuple[int, Predicate]], key: Key) -> Program | None:
-    """Compile what is left of the rules for one key; None when none can hold."""
-    left = [(number, residual) for number, rule in rules if (residual := specialise(rule, key)) != FALSE]
-    return Writer().program(left) if left else None
+def resources(predicate: Predicate) -> frozenset[str] | None:
+    """Give the resources (lower case) a simplified predicate can hold for; None when that cannot be said."""
+    match predicate:
+        case Atom(kind="equal", cased=False) if predicate.path == RESOURCE:
+            return frozenset(predicate.operands)
+        case Atom(kind="equal", cased=False) if predicate.path == KEY:
+            return frozenset(operand.partition("/")[0] for operand in predicate.operands)
+        case And():
+            return next((found for part in predicate.parts if (found := resources(part)) is not None), None)
+        case Or():
+            each = [resources(part) for part in predicate.parts]
+            return None if None in each else frozenset().union(*(found for found in each if found is not None))
+    return None
+
+
+class Compiler:
+    """Makes the program for a key from the rules (number and predicate), each piece once."""
+
+    def __init__(self, rules: Iterable[Numbered]) -> None:
+        self.anywhere: list[Numbered] = []
+        self.at: dict[str, list[Numbered]] = {}
+        self.single: dict[Numbered, Program] = {}
+        self.indexes: dict[Any, Index] = {}
+        for number, predicate in rules:
+            rule = (number, simplify(predicate))
+            for place in resources(rule[1]) or ():
+                self.at.setdefault(place, []).append(rule)
+            if resources(rule[1]) is None:
+                self.anywhere.append(rule)
+
+    def program(self, key: Key) -> Program | None:
+        """Compile what is left of the rules for one key; None when none can hold."""
+        near = self.at.get(key[1], []) if key[1] is not None else []
+        left = [(number, rest) for number, rule in near + self.anywhere if (rest := specialise(rule, key)) != FALSE]
+        if not left:
+            return None
+        always, filed = file_rules(left)
+        asked = Writer().program(always)
+        indexes = [self._index(path, cased, members) for (path, cased), members in filed.items()]
+        return _indexed(asked, indexes) if indexes else asked
+
+    def _index(self, path: Path, cased: bool, members: list[tuple[Atom, Numbered]]) -> Index:
+        name = (path, cased, tuple(members))
+        if name not in self.indexes:
+            compiled = [(atom, self._single(rule)) for atom, rule in members]
+            self.indexes[name] = Index(viewer(path, "cased" if cased else "lower"), compiled)
+        return self.indexes[name]
+
+    def _single(self, rule: Numbered) -> Program:
+        if rule not in self.single:
+            self.single[rule] = Writer().program([rule])
+        return self.single[rule]
+
+
+def _indexed(asked: Program, indexes: list[Index]) -> Program:
+    def program(event: Event, now: int) -> list[int]:
+        hits = asked(event, now)
+        for index in indexes:
+            for candidate in index.candidates(event):
+                hits += candidate(event, now)
+        if hits:
+            hits.sort()
+        return hits
+
+    return program

@@ -8,7 +8,7 @@ from detector.bounded import BoundedMap
 from detector.event import Event
 from detector.fields import value_of
 from detector.finding import Finding, Level, Reason, RuleInfo, make_id
-from detector.sigma.compile import Key, Program, Vocabulary, compile_rules
+from detector.sigma.compile import Compiler, Key, Program, Vocabulary
 from detector.sigma.correlate import AUDIT_ID, Correlator, Crossing
 from detector.sigma.explain import reasons
 from detector.sigma.load import RuleSet
@@ -20,6 +20,8 @@ PROGRAMS = 4096
 REQUESTS = 20_000
 """Requests remembered, so that the second stage of one does not count again."""
 RECEIVED = "RequestReceived"
+ALL = "(all rules)"
+"""Under this name failures counts the events on which the rules had to be asked one by one."""
 
 
 class SigmaDetector:
@@ -30,6 +32,11 @@ class SigmaDetector:
         self.correlators = [Correlator(one) for one in rules.correlations]
         self.failures: dict[str, int] = {}
         self._vocabulary = Vocabulary(rule.predicate for rule in self.rules)
+        numbered = [(number, rule.predicate) for number, rule in enumerate(self.rules)]
+        self._compilers = {
+            False: Compiler(numbered),
+            True: Compiler(one for one in numbered if self.rules[one[0]].early),
+        }
         self._numbers = {rule.info.id: number for number, rule in enumerate(self.rules)}
         self._programs: dict[tuple[Key, bool], Program | None] = {}
         self._requests: BoundedMap[str] = BoundedMap(REQUESTS)
@@ -61,13 +68,13 @@ class SigmaDetector:
     def _compile(self, key: Key, early: bool) -> Program | None:
         if len(self._programs) >= PROGRAMS:
             self._programs.clear()
-        asked = [(number, rule.predicate) for number, rule in enumerate(self.rules) if rule.early or not early]
-        program = self._programs[key, early] = compile_rules(asked, key)
+        program = self._programs[key, early] = self._compilers[early].program(key)
         return program
 
     def _one_by_one(self, event: Event, now: int, *, early: bool) -> list[int]:
         """Ask each rule alone; one that raises is counted, and stays enabled."""
-        hits = []
+        hits: list[int] = []
+        self.failures[ALL] = self.failures.get(ALL, 0) + 1
         for number, rule in enumerate(self.rules):
             try:
                 if (rule.early or not early) and holds(rule.predicate, event, now):

@@ -13,7 +13,7 @@ import yaml
 
 from detector.event import Event
 from detector.formats import decode_event
-from detector.sigma.compile import Vocabulary, compile_rules
+from detector.sigma.compile import Compiler, Vocabulary
 from detector.sigma.explain import explain
 from detector.sigma.load import load
 from detector.sigma.predicate import holds
@@ -38,7 +38,7 @@ def predicate(detection: str) -> Any:
 
 def outcomes(detection: str, subject: Event) -> set[bool]:
     node = predicate(detection)
-    program = compile_rules([(0, node)], Vocabulary([node]).key(subject))
+    program = Compiler([(0, node)]).program(Vocabulary([node]).key(subject))
     return {holds(node, subject), bool(program and program(subject, 0)), explain(node, subject).passed}
 
 

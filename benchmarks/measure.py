@@ -1,0 +1,51 @@
+"""Measuring: CPU time of several things in turn, and the memory and start of a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+
+def interleaved(tasks: dict[str, Callable[[], object]], rounds: int = 5) -> dict[str, float]:
+    """Run all tasks in turn, ``rounds`` times over; gives each one's least CPU time in seconds."""
+    best = dict.fromkeys(tasks, float("inf"))
+    for _ in range(rounds):
+        for name, task in tasks.items():
+            start = time.process_time()
+            task()
+            best[name] = min(best[name], time.process_time() - start)
+    return best
+
+
+CHILD = """
+import resource, sys
+from detector.cli import main
+try:
+    main()
+finally:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+"""
+
+
+def peak_memory(lines: Iterable[bytes]) -> int:
+    """Replay lines through a pipe in a process of its own; gives its peak resident memory in KiB."""
+    command = [sys.executable, "-c", CHILD, "replay", "-", "--json"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stderr is not None
+        for line in lines:
+            process.stdin.write(line + b"\n")
+        process.stdin.close()
+        said = process.stderr.read().decode().split()
+    return int(said[-1])
+
+
+def whole_process(path: Path) -> float:
+    """Replay a file in a process of its own; gives wall seconds from start to end."""
+    start = time.monotonic()
+    subprocess.run(
+        [sys.executable, "-m", "detector", "replay", str(path), "--json"], check=True, stdout=subprocess.DEVNULL
+    )
+    return time.monotonic() - start
