@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
+from rich.table import Table
 from rich.text import Text
 
 from detector.errors import InputError
@@ -15,7 +16,7 @@ from detector.formats import Batch
 from detector.redaction import blank
 from detector.report.catalogue import Catalogue
 from detector.report.plain import cut, plain
-from detector.report.terminal import Glyphs, Page
+from detector.report.terminal import Glyphs, Page, columns
 from detector.sigma.explain import Step, explain
 from detector.sigma.load import Loaded
 from detector.sigma.predicate import Predicate
@@ -23,6 +24,8 @@ from detector.sigma.rule import Correlation, Exemption
 from detector.sources.files import FileSource
 
 LONGEST = 200
+LABEL = 120
+"""Longest question; rules may ask for dozens of values at once."""
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -105,17 +108,24 @@ def print_explanation(page: Page, one: Explanation) -> None:
     page.line("")
 
 
-def _steps(steps: tuple[Step, ...], indent: str, glyphs: Glyphs) -> Iterator[Text]:
+def _steps(steps: tuple[Step, ...], indent: str, glyphs: Glyphs) -> Iterator[Table]:
     for index, step in enumerate(steps):
         last = index == len(steps) - 1
-        yield _line(step, step.label, indent + (glyphs.last if last else glyphs.branch), glyphs)
+        yield _line(step, _label(step.label), indent + (glyphs.last if last else glyphs.branch), glyphs)
         yield from _steps(step.steps, indent + ("   " if last else glyphs.pipe), glyphs)
 
 
-def _line(step: Step, label: str, indent: str, glyphs: Glyphs) -> Text:
+def _line(step: Step, label: str, indent: str, glyphs: Glyphs) -> Table:
     mark = (glyphs.passed, "green") if step.passed else (glyphs.failed, "red")
-    seen = (f"  {glyphs.arrow} {plain(step.seen)}", "bold") if step.seen else ""
-    return Text.assemble((indent, "dim"), mark, " ", plain(label), seen)
+    seen = (f" {glyphs.arrow} {plain(step.seen)}", "bold") if step.seen else ""
+    return columns([(Text.assemble((indent, "dim"), mark), Text.assemble(cut(label, LABEL), seen))], len(indent) + 1)
+
+
+def _label(label: str) -> str:
+    """Say a question shorter: where the kind of question is in what is wanted, it need not be said twice."""
+    for kind in ("exists", "re", "null"):
+        label = label.replace(f": {kind} {kind}", f": {kind}", 1)
+    return label
 
 
 def as_record(one: Explanation) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from detector.report.terminal import Page, columns, heading
 from detector.report.words import count
 from detector.sigma.coverage import TACTICS, Coverage, Covered, navigator
 
-
 TITLES = 3
 """Titles of rules shown for one entry on a terminal."""
 NAMES = 30

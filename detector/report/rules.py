@@ -53,7 +53,9 @@ def show_rule(page: Page, catalogue: Catalogue, one: Loaded) -> None:
     page.print(*_section("It may be harmless", list(info.falsepositives) if info else []))
     page.print(*_section("Related", list(_related(catalogue, one))))
     page.print(*_section("References", list(info.references) if info else []))
-    page.print(heading("Source", one.document.file.path), *(Text(plain(line)) for line in source(one).splitlines()))
+    page.print(heading("Source", one.document.file.path))
+    for line in source(one).splitlines():
+        page.line(plain(line))
 
 
 def _facts(one: Loaded, info: RuleInfo | None, dot: str) -> Iterator[tuple[str | Text, ...]]:
@@ -79,7 +81,9 @@ def _section(name: str, lines: list[str], *, numbered: bool = False) -> Iterator
     if lines:
         yield heading(name)
         marks = [f"{index}." if numbered else "-" for index in range(1, len(lines) + 1)]
-        yield columns([(mark, " ".join(line.split())) for mark, line in zip(marks, lines, strict=True)], 2)
+        yield columns(
+            [(mark, " ".join(line.split())) for mark, line in zip(marks, lines, strict=True)], 2 if numbered else 1
+        )
 
 
 def _related(catalogue: Catalogue, one: Loaded) -> Iterator[str]:

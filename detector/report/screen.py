@@ -90,8 +90,9 @@ def _who(outcome: Outcome, glyphs: Glyphs) -> Iterator[RenderableType]:
 
 
 def _actor(actor: Actor, glyphs: Glyphs) -> Iterator[RenderableType]:
-    told = f"{kind(actor.name, actor.kind)}{origin(actor.sources, 2)} {glyphs.dot} {count(actor.alerts, 'alert')}"
-    yield columns([(badge(actor.level), Text.assemble((name(actor.name), "bold"), told))], 8, indent=3)
+    told = f"{kind(actor.name, actor.kind)}: {count(actor.alerts, 'alert')}"
+    what = Text.assemble((name(actor.name), "bold"), told, (origin(actor.sources, 2), "dim"))
+    yield columns([(badge(actor.level), what)], 8, indent=3, fold=False)
     acts = [
         (Text(), Text(clock(time), "dim"), Text(plain(title), STYLES[level] if level >= Level.high else ""))
         for title, time, level in actor.story(STORY)
