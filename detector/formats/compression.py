@@ -81,13 +81,14 @@ MAGIC: tuple[tuple[bytes, Callable[[], Decompressor]], ...] = (
     (b"BZh", bz2.BZ2Decompressor),
 )
 
+_ISAL_ERROR: type[Exception] = igzip_lib.error  # type: ignore[assignment]  # its stub declares an instance
 _DAMAGED: tuple[type[Exception], ...] = (
     OSError,
     EOFError,
     ValueError,
     lzma.LZMAError,
     zstandard.ZstdError,
-    igzip_lib.error,
+    _ISAL_ERROR,
 )
 
 

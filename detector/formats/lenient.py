@@ -23,6 +23,9 @@ S = TypeVar("S", bound=msgspec.Struct)
 MAX_DEPTH = 200
 """Levels kept of a value nested too deep for the parsers; orjson writes at most 254."""
 
+NOTHING = Event().requestObject
+"""The body of an event that has none: this very object is left out when the event is written."""
+
 GO_MAX_DEPTH = 10_000
 """``encoding/json`` refuses more, so no API server has written it."""
 
@@ -179,7 +182,7 @@ def body(value: Any) -> msgspec.Raw:
     try:
         return msgspec.Raw(msgspec.json.encode(value))
     except (RecursionError, MemoryError, ValueError, OverflowError, TypeError):
-        return msgspec.Raw()
+        return NOTHING
 
 
 _COERCE: dict[str, Callable[[Any], Any]] = {
@@ -198,8 +201,12 @@ _COERCE: dict[str, Callable[[Any], Any]] = {
 def _struct(value: Any, kind: type[S], coerce_with: dict[str, Callable[[Any], Any]]) -> S | None:
     if not isinstance(value, dict):
         return None
-    known = [name for name in kind.__struct_fields__ if name in value]
-    return kind(**{name: coerce_with.get(name, text)(value[name]) for name in known})
+    attributes: dict[str, Any] = {}
+    for name in kind.__struct_fields__:
+        if name in value:
+            read: Callable[[Any], Any] = coerce_with.get(name, text)
+            attributes[name] = read(value[name])
+    return kind(**attributes)
 
 
 def coerce(value: dict[str, Any]) -> Event:

@@ -8,6 +8,7 @@ same bytes, so results do not depend on where chunks end.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BytesIO
 
 from detector.formats.batch import RECORD_LIMIT, Batch
 from detector.formats.compression import Readable
@@ -50,27 +51,28 @@ class _Reader:
 
     def feed(self, data: bytes, last: bool) -> Batch:
         batch = Batch()
-        buffer = self.rest + data
         if not self.begun:
-            if len(buffer) < len(_BOM) and not last:
-                self.rest = buffer
+            data = self.rest + data
+            if len(data) < len(_BOM) and not last:
+                self.rest = data
                 return batch
-            buffer = buffer.removeprefix(_BOM)
-            self.begun = True
-        position = 0 if self.splitter.busy else self._lines(batch, buffer)
-        self.rest = buffer[self.splitter.split(batch, buffer, position, last) :]
+            data, self.rest, self.begun = data.removeprefix(_BOM), b"", True
+        buffer = self.rest + data if self.splitter.busy else self._lines(batch, data)
+        self.rest = buffer[self.splitter.split(batch, buffer, last) :]
         return batch
 
-    def _lines(self, batch: Batch, buffer: bytes) -> int:
-        """Decode whole lines up to the first that is not one ordinary record; give the position behind them."""
-        end = buffer.rfind(b"\n") + 1
-        block = buffer[:end]
-        lines = block.split(b"\n")
-        lines.pop()
-        valid = clean(block)
+    def _lines(self, batch: Batch, data: bytes) -> bytes:
+        """Decode lines up to the first that is not one record; give what is left from there on."""
+        # Not split(b"\n"), which looks at every byte in turn where this one has memchr.
+        lines = BytesIO(data).readlines()
+        valid = clean(data) and clean(self.rest)
+        if not lines:
+            return self.rest
+        lines[0] = self.rest + lines[0]
+        left = b"" if lines[-1].endswith(b"\n") else lines.pop()
         decode, add, splitter = typed, batch.events.append, self.splitter
         whole = splitter.whole
-        number = done = 0
+        number = 0
         for line in lines:
             number += 1
             try:
@@ -89,10 +91,8 @@ class _Reader:
                     continue
             if not splitter.line(batch, line, number):
                 number -= 1
-                done = sum(map(len, lines[:number])) + number
                 splitter.busy, splitter.lead = True, b""
+                left = b"".join(lines[number:]) + left
                 break
-        else:
-            done = end
-        splitter.lines += number
-        return done
+        splitter.passed(number, sum(map(len, lines[:number])))
+        return left

@@ -11,7 +11,7 @@ import re
 
 from detector.formats.batch import Batch
 from detector.formats.recovery import Swallowed
-from detector.formats.scanner import End, Scan
+from detector.formats.scanner import End, Scan, parsed_end
 from detector.formats.text import TextLines
 from detector.formats.unwrap import decode_into, decode_strictly
 
@@ -82,14 +82,19 @@ class Splitter:
         _number(batch, before, self.lines + number)
         return taken
 
-    def split(self, batch: Batch, buffer: bytes, position: int, last: bool) -> int:
-        """Take documents from ``position`` on; give where the unfinished rest begins."""
+    def passed(self, lines: int, size: int) -> None:
+        """Count lines that were taken without `split`."""
+        self.lines += lines
+        self.base += size
+
+    def split(self, batch: Batch, buffer: bytes, last: bool) -> int:
+        """Take the documents of a buffer; give where the unfinished rest begins."""
         if not self.busy:
-            if not last and len(buffer) - position <= self.whole:
-                self.base += position
-                return position
+            if not last and len(buffer) <= self.whole:
+                return 0
             self.busy, self.lead = True, b""
         self.spread = False
+        position = 0
         while position < len(buffer):
             after = self._step(batch, buffer, position, last)
             if after is None:
@@ -97,10 +102,10 @@ class Splitter:
             position = after
         if last:
             self._finish(batch)
-        self.busy = bool(self.spread or self.arrays or self.bad or self.lead)
-        if not self.busy or self.scan is None:
+        self.busy = bool(self.spread or self.arrays or self.bad or self.lead or b"\n" in buffer[position:])
+        if not self.busy:
             self.scan = None
-        else:
+        elif self.scan is not None:
             self.scan.rebase(position)
         self.base += position
         return position
@@ -156,21 +161,34 @@ class Splitter:
         return end
 
     def _document(self, batch: Batch, buffer: bytes, start: int, last: bool) -> int | None:
+        if self.scan is None and (end := self._parsed_end(buffer, start)) is not None:
+            self.opened = False
+            self._take(batch, buffer[start:end])
+            return end
         scan = self.scan = self.scan or Scan(start, self.lead if not self.lead.strip(b" \t") else b"")
-        end = self._scan(scan, buffer, start, last)
-        if end is None:
+        result = self._scan(scan, buffer, start, last)
+        if result is None:
             return None
         self.scan = None
         self.opened = False
-        if end is not End.FOUND:
-            return self._unfinished(scan, end, buffer, start)
+        if result is not End.FOUND:
+            return self._unfinished(scan, result, buffer, start)
         self._take(batch, buffer[start : scan.position])
         return scan.position
 
+    def _parsed_end(self, buffer: bytes, start: int) -> int | None:
+        """Find the end of a valid document the fast way, where it gives what a scan would."""
+        if self._impatient(start):
+            return None
+        return parsed_end(buffer, start, min(len(buffer), start + self.whole))
+
+    def _impatient(self, start: int) -> bool:
+        """Tell whether too much has been scanned in vain to look beyond the end of a line."""
+        return self.wasted > PATIENCE + 4 * (self.base + start)
+
     def _scan(self, scan: Scan, buffer: bytes, start: int, last: bool) -> End | None:
         """Look for the document's end; None when more bytes are needed."""
-        if self.wasted > PATIENCE + 4 * (self.base + start):
-            scan.patient = False
+        scan.patient = not self._impatient(start)
         if not scan.large:
             end = scan.search(buffer, min(len(buffer), start + self.whole))
             if end is not End.MORE or len(buffer) - start <= self.whole:

@@ -8,6 +8,7 @@
 | CloudEvents | ``{"specversion":"1.0","data":{…}}`` or ``data_base64`` |
 | Kafka Connect | ``{"schema":…,"payload":"{…}"}`` |
 | Elastic ``kubernetes.audit`` | the event with its dots in annotation names as ``_`` |
+| Splunk and Elasticsearch exports | ``{"result":{"_raw":"{…}"}}``, ``{"_source":{…}}`` |
 | Log Analytics ``AzureDiagnostics`` | ``{"log_s":"{…}","Category":"kube-audit"}`` |
 
 A shipper may give the event twice, as text and as an object: the first key of `KEYS` that holds one wins.
@@ -20,7 +21,7 @@ from typing import Any
 
 from detector.formats.wrappings.base import Example, Part, Wrapping, base64_part
 
-KEYS = ("log", "message", "@message", "event", "data", "payload", "log_s", "_raw", "value")
+KEYS = ("log", "message", "@message", "event", "data", "payload", "log_s", "_raw", "result", "_source", "value")
 
 
 def unwrap(value: Mapping[str, Any]) -> list[Part] | None:
@@ -72,6 +73,8 @@ WRAPPING = Wrapping(
         Example(b'{"time":1772442000,"sourcetype":"kube:audit","event":%b}' % _EVENT, 1),
         Example(b'{"specversion":"1.0","id":"1","source":"x","type":"y","data":%b}' % _EVENT, 1),
         Example(b'{"schema":{"type":"string"},"payload":%b}' % _TEXT, 1),
+        Example(b'{"preview":false,"result":{"_raw":%b}}' % _TEXT, 1),
+        Example(b'{"_index":"audit","_source":%b}' % _EVENT, 1),
         Example(b'{"Category":"kube-audit","log_s":%b}' % _TEXT, 1),
         Example(
             b'{"kubernetes":{"audit":{"auditID":"a1","stage":"ResponseComplete","verb":"get",'
