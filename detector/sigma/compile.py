@@ -126,22 +126,18 @@ def _decide(atom: Atom, key: Key) -> Predicate:
     value = _value(atom.path, key)
     if value is None:
         return Const(atom.kind == "null")
-    if atom.kind in {"null", "exists"}:
-        return Const(atom.kind == "exists")
     if OTHER in value:
         return FALSE if atom.kind == "equal" else atom
+    if atom.kind in {"null", "exists"}:
+        return Const(atom.kind == "exists")
     return Const(atom.kind in TESTS and atom.kind not in RAW and TESTS[atom.kind](atom.operands)(value))
 
 
 def _value(path: Path, key: Key) -> str | None:
     verb, resource, subresource = key
-    if path == VERB:
-        return verb
-    if path == RESOURCE or resource is None:
-        return resource
-    if path == SUBRESOURCE:
-        return subresource
-    return resource if subresource is None else f"{resource}/{subresource}"
+    if path != KEY:
+        return {VERB: verb, RESOURCE: resource, SUBRESOURCE: subresource}[path]
+    return f"{resource}/{subresource}" if resource and subresource else resource or None
 
 
 class Writer:

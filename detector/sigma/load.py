@@ -96,6 +96,7 @@ def _load(document: Document) -> Loaded:
             parsed: Any = SigmaFilter.from_dict(document.data)
             made: Any = _exemption(parsed, extras)
         elif "correlation" in document.data:
+            _check_kind(document.data["correlation"])
             made = parsed = SigmaCorrelationRule.from_dict(document.data)
             _check_correlation(parsed)
         else:
@@ -184,10 +185,14 @@ def _exemption(parsed: SigmaFilter, extras: Extras) -> Exemption:
     return Exemption(_rule_id(parsed), parsed.title, named, predicate, extras)
 
 
+def _check_kind(body: Any) -> None:
+    kind = str(body.get("type", "")).lower() if isinstance(body, dict) else ""
+    if kind in LATER:
+        raise _at(f"correlation type {kind} is not supported; there are {', '.join(sorted(KINDS))}", "type")
+
+
 def _check_correlation(parsed: SigmaCorrelationRule) -> None:
     kind = parsed.type.name.lower()
-    if kind in LATER:
-        raise _at(f"correlation type {kind} is not supported; use event_count, value_count or temporal", "type")
     if not isinstance(parsed.condition, SigmaCorrelationCondition):
         raise _at("and, or, not in correlation conditions are not supported", "condition")
     if parsed.condition.op.name not in {"GTE", "GT"} and kind in {"event_count", "value_count"}:
@@ -203,13 +208,15 @@ def assemble(loaded: Iterable[Loaded], packs: Iterable[str]) -> RuleSet:
     loaded, packs = list(loaded), set(packs)
     exemptions = [one.made for one in loaded if isinstance(one.made, Exemption)]
     rules = {one.made.info.id: _exempt(one, exemptions) for one in loaded if isinstance(one.made, Rule)}
+    chained = {each for one in loaded if isinstance(one.made, SigmaCorrelationRule) for each in (one.id, one.name)}
     names = {one.name: one.made.info.id for one in loaded if isinstance(one.made, Rule) and one.name}
     chosen = {id_ for id_, rule in rules.items() if rule.info.pack in packs}
     correlations, needed, silent = [], set(), set()
     for one in loaded:
         if not isinstance(one.made, SigmaCorrelationRule):
             continue
-        correlation = _correlation(one, rules, names)
+        bases = _bases(one, rules, names, chained)
+        correlation = _correlation(one, bases)
         if not one.made.generate:
             silent |= set(correlation.bases)
         if correlation.info.pack in packs:
@@ -232,41 +239,40 @@ def _exempt(one: Loaded, exemptions: list[Exemption]) -> Rule:
     return msgspec.structs.replace(rule, predicate=predicate)
 
 
-def _correlation(one: Loaded, rules: dict[str, Rule], names: dict[str, str]) -> Correlation:
-    parsed: SigmaCorrelationRule = one.made
-    references = [reference.reference for reference in parsed.rules or ()]
+def _bases(one: Loaded, rules: dict[str, Rule], names: dict[str, str], chained: set[str]) -> tuple[str, ...]:
+    """Resolve the rules a correlation counts, by id or name."""
     bases = []
-    for reference in references:
+    for reference in _references(one):
         base = names.get(reference, reference)
         if base not in rules:
-            what = "correlations of correlations are not supported" if _is_rule(reference) else "there is no such rule"
-            raise one.document.error(f"correlation: {reference!r}: {what}", ["correlation", "rules"])
+            known = (
+                "correlations of correlations are not supported" if reference in chained else "there is no such rule"
+            )
+            raise one.document.error(f"correlation: {reference!r}: {known}", ["correlation", "rules"])
         bases.append(base)
-    condition = parsed.condition
-    if not isinstance(condition, SigmaCorrelationCondition):
-        raise one.document.error("unsupported condition", ["correlation", "condition"])
+    return tuple(bases)
+
+
+def _references(one: Loaded) -> list[str]:
+    return [reference.reference for reference in one.made.rules or ()]
+
+
+def _correlation(one: Loaded, bases: tuple[str, ...]) -> Correlation:
+    parsed: SigmaCorrelationRule = one.made
+    condition: Any = parsed.condition
     kind = parsed.type.name.lower()
-    threshold = int(condition.count) + (condition.op.name == "GT")
-    fields = [condition.fieldref] if isinstance(condition.fieldref, str) else list(condition.fieldref or ())
-    if len(fields) > 1:
+    counted = [condition.fieldref] if isinstance(condition.fieldref, str) else list(condition.fieldref or ())
+    if len(counted) > 1:
         raise one.document.error("one field only can be counted", ["correlation", "condition"])
     return Correlation(
         info=_info(parsed, one.extras),
         kind=kind,
-        bases=tuple(bases),
-        group_by=tuple(_aliased(one, parsed.group_by or [], reference) for reference in references),
+        bases=bases,
+        group_by=tuple(_aliased(one, parsed.group_by or [], reference) for reference in _references(one)),
         span=parsed.timespan.seconds * SECOND,
-        threshold=len(bases) if kind.startswith("temporal") else threshold,
-        value=tuple(_aliased(one, fields, reference)[0] for reference in references) if fields else (),
+        threshold=len(bases) if kind.startswith("temporal") else int(condition.count) + (condition.op.name == "GT"),
+        value=tuple(_aliased(one, counted, reference)[0] for reference in _references(one)) if counted else (),
     )
-
-
-def _is_rule(reference: str) -> bool:
-    try:
-        uuid.UUID(reference)
-    except ValueError:
-        return False
-    return True
 
 
 def _aliased(one: Loaded, fields: Iterable[str], reference: str) -> tuple[Path, ...]:
