@@ -68,7 +68,7 @@ def check(
 
 
 @app.command("test", rich_help_panel=WRITE)
-def test_(paths: PathsArgument = None, json: JsonOption = False) -> None:
+def run_tests(paths: PathsArgument = None, json: JsonOption = False) -> None:
     """Run the tests inside rules. Exits with 2 when one fails or a rule cannot be loaded."""
     from detector.report import checks
     from detector.report.terminal import Page

@@ -28,7 +28,7 @@ def run(arguments: list[str]) -> int:
         code = app(args=arguments, prog_name="redshank", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # typer exits by itself when a pipe breaks
         return _broken_pipe()
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED

@@ -44,6 +44,8 @@ ANCHORS = frozenset(
         "actor.kind",
         "effective.kind",
         "impersonation",
+        "impersonatedUser.username",
+        "impersonatedUser.groups",
         "user.username",
     }
 )
@@ -56,6 +58,8 @@ WANTED = {
     "redshank.answers": "note",
 }
 """Keys a rule should have, and how bad it is when one is missing."""
+RARE = frozenset({"impersonation", "impersonatedUser", "impersonatedUser.username", "objectRef.subresource"})
+"""Anchors that most events do not have at all."""
 NAMESPACES = frozenset({"attack", "car", "cve", "d3fend", "detection", "stp", "tlp"})
 """https://github.com/SigmaHQ/sigma-specification/blob/main/appendix/sigma-tags-appendix.md"""
 _ATTACK = re.compile(rf"{TECHNIQUE.pattern}|[gs]\d{{4}}", re.IGNORECASE)
@@ -246,13 +250,13 @@ def _agents(find: Finder, predicate: Predicate) -> Iterator[Problem]:
     exempting = isinstance(find.one.made, Exemption)
     grounds = [*_exclusions(predicate), *([predicate] if exempting else [])]
     if any(_stands_on(ground, CLIENTS_WORD) for ground in grounds):
-        what = "filter" if exempting else "exclusion (not)"
-        message = f"the user agent is the client's word and must not be the only ground of a {what}"
-        yield find.at("error", message, find.top, "condition")
+        what = "filter" if exempting else "not"
+        message = f"the user agent is the client's word: whoever claims the right one passes this {what} unseen"
+        yield find.at("error" if exempting else "warning", message, find.top, "condition")
 
 
 def _memory(find: Finder, predicate: Predicate) -> Iterator[Problem]:
-    """Memory facts may be unknown (null), and ``not`` holds of the unknown too: a rule has to say what it wants then."""
+    """Memory facts may be unknown (null), and ``not`` holds of these too: a rule has to say what it wants then."""
     handled = {atom.path for atom in atoms(predicate) if atom.kind in _NULL}
     excluded = {atom.path: None for part in _exclusions(predicate) for atom in atoms(part) if _remembered(atom)}
     for path in excluded:
@@ -296,7 +300,8 @@ def _anchor(predicate: Predicate) -> bool:
     """Tell whether a predicate holds only where some cheap field is as wanted."""
     match predicate:
         case Atom():
-            return predicate.path.name in ANCHORS and predicate.kind not in {"exists", "null"}
+            name = predicate.path.name
+            return (name in ANCHORS and predicate.kind not in _NULL) or (name in RARE and predicate.kind == "exists")
         case And():
             return any(map(_anchor, predicate.parts))
         case Or():

@@ -1,0 +1,150 @@
+"""``redshank rules`` and the rest of the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from detector import __version__
+from detector.cli.run import run
+from tests.cli.running import log_at, redshank, rules_at, secret_read
+from tests.support import correlation, rule
+
+Capture = pytest.CaptureFixture[str]
+ID = "7d9d2f62-6a38-4bb0-8a5e-0f6c9bd4b1a0"
+
+
+@pytest.fixture
+def only(tmp_path: Path) -> list[str]:
+    return ["--rules", str(rules_at(tmp_path)), "--no-builtin-rules"]
+
+
+def test_version() -> None:
+    assert redshank("--version").stdout == f"redshank {__version__}\n"
+
+
+def test_help_groups_the_commands(capsys: Capture) -> None:
+    assert run(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "Look at logs" in shown
+    assert "replay" in shown
+    assert "Work with rules" in shown
+
+
+@pytest.mark.parametrize("arguments", [["bogus"], ["rules", "bogus"], ["rules", "show"], ["--bogus"]])
+def test_usage_errors_are_3(arguments: list[str], capsys: Capture) -> None:
+    assert run(arguments) == 3
+    assert "--help" in capsys.readouterr().err
+
+
+def test_list(only: list[str], capsys: Capture) -> None:
+    assert run(["rules", "list", *only]) == 0
+    assert "7d9d2f62 HIGH     core     Secret read  T1552.007" in capsys.readouterr().out
+    assert run(["rules", "list", *only, "--json"]) == 0
+    (listed,) = json.loads(capsys.readouterr().out)
+    assert (listed["id"], listed["level"], listed["kind"]) == (ID, "high", "rule")
+
+
+@pytest.mark.parametrize("reference", [ID, "7d9d", "Secret_read", "secret read", "rules.yml", "ecret"])
+def test_show_finds_a_rule_by_what_people_call_it(only: list[str], reference: str, capsys: Capture) -> None:
+    assert run(["rules", "show", reference, *only]) == 0
+    shown = capsys.readouterr().out
+    for said in (ID, "Somebody read a secret.", "1. Ask them.", "Everyday work.", "objectRef.resource: secrets"):
+        assert said in shown
+
+
+def test_show_says_how_rules_hang_together(tmp_path: Path, capsys: Capture) -> None:
+    path = rules_at(
+        tmp_path, rule("Base", level="low"), correlation("Many", "event_count", ["Base"], {"gte": 3}), name="two.yml"
+    )
+    assert run(["rules", "show", "Base", "--rules", str(path), "--no-builtin-rules"]) == 0
+    assert "counted by" in capsys.readouterr().out
+    assert run(["rules", "show", "Many", "--rules", str(path), "--no-builtin-rules"]) == 0
+    assert "counts" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("reference", "said"), [("nonesuch", "no rule"), ("secret", "may be")])
+def test_a_reference_to_no_rule_or_many_is_3(reference: str, said: str, capsys: Capture) -> None:
+    assert run(["rules", "show", reference]) == 3
+    assert said in capsys.readouterr().err
+
+
+def test_check_prints_located_problems(tmp_path: Path, capsys: Capture) -> None:
+    bad = {"sel": {"sourceIPs": "10.0.0.1", "verb": "get"}, "condition": "sel"}
+    path = rules_at(tmp_path, rule("Bad", bad, id=ID, level="low"), name="bad.yml")
+    assert run(["rules", "check", str(path)]) == 2
+    assert f"{path}:8:5: error: sourceIPs is the client's word" in capsys.readouterr().out
+    assert run(["rules", "check", str(path), "--json"]) == 2
+    assert {problem["severity"] for problem in json.loads(capsys.readouterr().out)} == {"error", "warning", "note"}
+
+
+def test_check_fails_on_warnings_where_asked(tmp_path: Path, capsys: Capture) -> None:
+    path = rules_at(tmp_path)
+    assert run(["rules", "check", str(path)]) == 0
+    assert run(["rules", "check", str(path), "--strict"]) == 2
+    assert "1 file: 0 errors, 1 warning, 1 note" in capsys.readouterr().out
+
+
+def test_check_and_test_find_nothing_wrong_with_the_built_in_rules(capsys: Capture) -> None:
+    assert run(["rules", "check"]) == 0
+    assert run(["rules", "test"]) == 0
+    assert " 0 failed" in capsys.readouterr().out
+
+
+def test_test_prints_failures_with_their_place(tmp_path: Path, capsys: Capture) -> None:
+    tests = {"match": [{"event": {"verb": "list"}}], "ignore": [{"event": {"verb": "list"}}]}
+    path = rules_at(tmp_path, rule("Wrong", id=ID, level="low", redshank={"tests": tests}), name="wrong.yml")
+    assert run(["rules", "test", str(path)]) == 2
+    shown = capsys.readouterr().out
+    assert f"{path}:14:3: Wrong: test match 1: the rule does not fire" in shown
+    assert "1 rule: 1 test passed, 1 failed; 1 rule with too few tests" in shown
+    assert run(["rules", "test", str(path), "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["failed"][0]["line"] == 14
+
+
+def test_explain_shows_what_each_question_saw(tmp_path: Path, only: list[str], capsys: Capture) -> None:
+    log = log_at(tmp_path, secret_read(0), secret_read(1, verb="list"))
+    assert run(["rules", "explain", "7d9d", str(log), *only]) == 0
+    shown = capsys.readouterr().out
+    assert "+ Secret read: holds" in shown
+    assert "x Secret read: does not hold" in shown
+    assert "x verb: equal get -> list" in shown
+    assert run(["rules", "explain", "7d9d", str(log), *only, "--json"]) == 0
+    assert [json.loads(line)["passed"] for line in capsys.readouterr().out.splitlines()] == [True, False]
+
+
+def test_explain_of_a_correlation_asks_its_base_rules(tmp_path: Path, capsys: Capture) -> None:
+    path = rules_at(tmp_path, rule("Base"), correlation("Many", "event_count", ["Base"], {"gte": 3}), name="two.yml")
+    log = log_at(tmp_path, secret_read(0))
+    assert run(["rules", "explain", "Many", str(log), "--rules", str(path), "--no-builtin-rules"]) == 0
+    shown = capsys.readouterr().out
+    assert "event_count: at least 3 within 10 s by actor" in shown
+    assert "+ Base: holds" in shown
+
+
+def test_explain_without_an_event_is_2(tmp_path: Path, only: list[str]) -> None:
+    assert run(["rules", "explain", "7d9d", str(log_at(tmp_path)), *only]) == 2
+
+
+def test_coverage_in_every_form(tmp_path: Path, only: list[str], capsys: Capture) -> None:
+    layer = tmp_path / "layer.json"
+    assert run(["rules", "coverage", *only]) == 0
+    assert "Credential Access" in capsys.readouterr().out
+    assert run(["rules", "coverage", *only, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["techniques"] == {"T1552.007": [ID]}
+    assert run(["rules", "coverage", *only, "--markdown"]) == 0
+    assert "| `T1552.007` | Secret read (high) |" in capsys.readouterr().out
+    assert run(["rules", "coverage", *only, "--navigator", str(layer)]) == 0
+    assert json.loads(layer.read_text())["versions"]["layer"] == "4.5"
+    assert run(["rules", "coverage", *only, "--navigator", "/nonexistent/layer.json"]) == 3
+
+
+def test_fields_in_every_form(capsys: Capture) -> None:
+    assert run(["rules", "fields"]) == 0
+    assert "actor.kind  text" in capsys.readouterr().out
+    assert run(["rules", "fields", "--markdown"]) == 0
+    assert "| `actor.kind` | text |" in capsys.readouterr().out
+    assert run(["rules", "fields", "--json"]) == 0
+    assert {"name", "shape", "doc"} == set(json.loads(capsys.readouterr().out)[0])
