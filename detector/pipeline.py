@@ -20,6 +20,7 @@ from detector.finding import Alert, Finding
 from detector.fold import Changes, Fold, Record, Rules
 from detector.formats import Batch, decode_batch
 from detector.redaction import blank
+from detector.sigma.rule import pack_names
 from detector.sigma.source import RuleFile, read_files
 
 DEFAULT_PACKS = ("core", "extended")
@@ -53,13 +54,14 @@ class Detector:
         """Make a detector with the built-in rules of ``packs`` (a name, names with commas, or a list of names).
 
         ``rules`` replaces the built-in rules. ``config`` and ``model`` are part of the stable signature: there are no
-        settings and no model yet, so they change nothing. Raises RuleError when a rule cannot be used.
+        settings and no model yet, so they change nothing. Raises RuleError when a rule cannot be used, ConfigError when
+        there is no such pack.
         """
         del config, model
-        names = packs.split(",") if isinstance(packs, str) else packs
+        names = pack_names(packs)
         chosen = rule_files() if rules is None else rules
         detector = cls(Fold())
-        detector.append(Rules(tuple(chosen), tuple(name.strip() for name in names)))
+        detector.append(Rules(tuple(chosen), names))
         return detector
 
     def feed(self, raw: bytes) -> list[Finding]:
@@ -93,7 +95,9 @@ def replay(detector: Detector, source: Iterable[Batch], told: Callable[[Batch, l
     told(Batch(), detector.finish())
 
 
-def within(source: Iterable[Batch], since: int | None, until: int | None, left: Callable[[int], None]) -> Iterable[Batch]:
+def within(
+    source: Iterable[Batch], since: int | None, until: int | None, left: Callable[[int], None]
+) -> Iterable[Batch]:
     """Keep the events from ``since`` up to, but not including, ``until`` (microseconds), and those without a time.
 
     ``left`` hears how many of a batch were left out.

@@ -12,7 +12,6 @@ from detector.finding import Level
 from detector.report.when import Moment
 
 LEVELS = "informational, low, medium, high, critical"
-PACKS = ("core", "extended", "hunting")
 
 RulesOption = Annotated[
     list[Path] | None,
@@ -37,11 +36,12 @@ def level(text: str | None, flag: str) -> Level | None:
 
 def packs(text: str) -> tuple[str, ...]:
     """Read names of packs with commas. Raises ConfigError."""
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    unknown = [name for name in names if name not in PACKS]
-    if unknown or not names:
-        raise ConfigError(f"--packs: unknown pack {', '.join(unknown)!r}: choose from {', '.join(PACKS)}")
-    return names
+    from detector.sigma.rule import pack_names
+
+    try:
+        return pack_names(text)
+    except ConfigError as error:
+        raise ConfigError(f"--packs: {error}") from None
 
 
 def moment(text: str | None, flag: str) -> Moment | None:

@@ -250,8 +250,8 @@ def _agents(find: Finder, predicate: Predicate) -> Iterator[Problem]:
     exempting = isinstance(find.one.made, Exemption)
     grounds = [*_exclusions(predicate), *([predicate] if exempting else [])]
     if any(_stands_on(ground, CLIENTS_WORD) for ground in grounds):
-        what = "filter" if exempting else "not"
-        message = f"the user agent is the client's word: whoever claims the right one passes this {what} unseen"
+        what = "filter" if exempting else "exclusion"
+        message = f"the user agent is the client's word: whoever claims the right one passes this {what}"
         yield find.at("error" if exempting else "warning", message, find.top, "condition")
 
 

@@ -5,17 +5,30 @@ Our keys live under ``redshank:`` in a rule's YAML and are checked by `Extras`; 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Any, Literal
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
+from detector.errors import ConfigError
 from detector.finding import RuleInfo
 from detector.sigma.path import Path
 from detector.sigma.predicate import Predicate
 
 Pack = Literal["core", "extended", "hunting"]
+PACKS: tuple[Pack, ...] = ("core", "extended", "hunting")
+
+
+def pack_names(packs: str | Iterable[str]) -> tuple[str, ...]:
+    """Read names of packs, with commas or one by one. Raises ConfigError for one that does not exist."""
+    given = packs.split(",") if isinstance(packs, str) else packs
+    names = tuple(name.strip() for name in given if name.strip())
+    unknown = [name for name in names if name not in PACKS]
+    if unknown or not names:
+        raise ConfigError(f"unknown pack {', '.join(unknown)!r}: choose from {', '.join(PACKS)}")
+    return names
 
 
 class Events(BaseModel):

@@ -15,11 +15,10 @@ from detector.finding import Finding
 from detector.formats import decode_event
 from detector.sigma.engine import SigmaDetector
 from detector.sigma.load import Loaded, RuleSet, assemble
-from detector.sigma.rule import Events, Exemption, Pack, Rule
+from detector.sigma.rule import PACKS, Events, Exemption, Rule
 
 START = EPOCH + timedelta(days=20_000)
 """The time of the first event of every test."""
-PACKS: tuple[Pack, ...] = ("core", "extended", "hunting")
 NEAR_MISSES = 2
 """So many negative tests a rule must have."""
 DEFAULTS: dict[str, Any] = {
