@@ -8,6 +8,8 @@ import msgspec
 
 from detector.event import Event
 
+TOO_LARGE = "over the size limit"
+
 RECORD_LIMIT = 64 << 20
 """Bytes one record may have. An API server writes a few MiB at most; 10 MB list answers have been seen."""
 

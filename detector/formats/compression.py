@@ -9,6 +9,7 @@ from __future__ import annotations
 import bz2
 import lzma
 from collections.abc import Callable
+from io import BytesIO
 from typing import Protocol
 
 import zstandard
@@ -17,8 +18,8 @@ from isal import igzip_lib
 INPUT = 1 << 17
 """Compressed bytes read at a time."""
 
-ZSTD_INPUT = 1 << 12
-"""Compressed bytes handed to zstd at a time: it cannot be told to stop, and 4 KiB may become 128 MiB."""
+ZSTD_INPUT = 1 << 9
+"""Compressed bytes handed to zstd at a time: it cannot be told to stop, and 512 bytes may become 16 MiB."""
 
 
 class Readable(Protocol):
@@ -46,27 +47,29 @@ class _Zstd:
 
     def __init__(self) -> None:
         self.inner = zstandard.ZstdDecompressor().decompressobj()
-        self.waiting, self.ready = b"", b""
+        self.waiting, self.ready = BytesIO(), BytesIO()
+        self.needs_input = True
 
     @property
     def eof(self) -> bool:
-        return self.inner.eof and not self.ready
-
-    @property
-    def needs_input(self) -> bool:
-        return not self.waiting and not self.ready
+        return self.inner.eof and not _left(self.ready)
 
     @property
     def unused_data(self) -> bytes:
-        return self.inner.unused_data + self.waiting
+        return self.inner.unused_data + self.waiting.read()
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
-        self.waiting += data
-        if not self.ready and not self.inner.eof:
-            piece, self.waiting = self.waiting[:ZSTD_INPUT], self.waiting[ZSTD_INPUT:]
-            self.ready = self.inner.decompress(piece)
-        given, self.ready = self.ready[:max_length], self.ready[max_length:]
+        if data:
+            self.waiting = BytesIO(self.waiting.read() + data)
+        if not _left(self.ready) and not self.inner.eof:
+            self.ready = BytesIO(self.inner.decompress(self.waiting.read(ZSTD_INPUT)))
+        given = self.ready.read(max_length)
+        self.needs_input = not _left(self.ready) and not _left(self.waiting)
         return given
+
+
+def _left(buffer: BytesIO) -> bool:
+    return buffer.tell() < buffer.getbuffer().nbytes
 
 
 def _gzip() -> Decompressor:

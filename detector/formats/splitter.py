@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from detector.formats.batch import Batch
+from detector.formats.batch import TOO_LARGE, Batch
 from detector.formats.recovery import Swallowed
 from detector.formats.scanner import End, Scan, parsed_end
 from detector.formats.text import TextLines
@@ -205,7 +205,7 @@ class Splitter:
             self.list_level, self.opened, self.lead = self.arrays, True, b"{"
             self.lines += buffer.count(b"\n", start, inner.end())
             return inner.end()
-        reason = "over the size limit" if len(buffer) - start > self.limit and end is End.MORE else _REASONS[end]
+        reason = TOO_LARGE if len(buffer) - start > self.limit and end is End.MORE else _REASONS[end]
         self.wasted += scan.position - start
         self.bad = Swallowed(reason, self.lines + 1, scan.indent)
         return start
@@ -239,7 +239,7 @@ class Splitter:
         end = buffer.find(b"\n", position, position + self.limit + 1)
         if end < 0:
             if len(buffer) - position > self.limit:
-                self.bad = Swallowed("over the size limit", self.lines + 1, b"")
+                self.bad = Swallowed(TOO_LARGE, self.lines + 1, b"")
                 return position
             if not last:
                 return None
@@ -258,7 +258,8 @@ class Splitter:
             return None
         self.opened = False
         if end == position:
-            self.bad = Swallowed(_REASONS[End.BROKEN], self.lines + 1, b"")
+            large = buffer.find(b"\n", position, position + self.limit) < 0 and len(buffer) - position > self.limit
+            self.bad = Swallowed(TOO_LARGE if large else _REASONS[End.BROKEN], self.lines + 1, b"")
             return position
         self._take(batch, buffer[position:end])
         return end

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detector.formats.batch import Batch
+from detector.formats.batch import TOO_LARGE, Batch
 from detector.formats.unwrap import decode_into, strip_line
 from detector.formats.wrappings.base import Line
 
@@ -42,7 +42,7 @@ class TextLines:
         del self.parts[line.stream]
         before = len(batch.rejected)
         if parts.size > self.limit:
-            batch.reject("over the size limit", b"")
+            batch.reject(TOO_LARGE, b"")
             batch.rejected[-1].length = parts.size
         else:
             decode_into(batch, b"".join(parts.pieces), self.limit)

@@ -14,7 +14,7 @@ import orjson
 from detector.errors import RejectedError
 from detector.event import Event
 from detector.formats import lenient, native
-from detector.formats.batch import RECORD_LIMIT, SECONDHAND_LIMIT, Batch, Rejected
+from detector.formats.batch import RECORD_LIMIT, SECONDHAND_LIMIT, TOO_LARGE, Batch, Rejected
 from detector.formats.wrappings import LINES, OBJECTS
 from detector.formats.wrappings.base import Line, Part, Skip, Unreadable
 
@@ -58,7 +58,7 @@ def decode_into(batch: Batch, raw: bytes, limit: int = RECORD_LIMIT) -> None:
     if not document:
         batch.skipped += 1
     elif len(document) > limit:
-        batch.reject("over the size limit", document)
+        batch.reject(TOO_LARGE, document)
     else:
         _document(batch, document, 0)
 

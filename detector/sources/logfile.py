@@ -69,14 +69,17 @@ class LogFile:
 
     def batches(self) -> Generator[Batch]:
         """Read the file; it is closed at the end, or with the iterator."""
-        with self._open() as file:
-            try:
+        try:
+            with self._open() as file:
                 for batch in read(decompress(_Counted(file, self))):
                     self.empty = self.empty and not batch.events
                     batch.path = self.path
                     yield batch
-            except OSError as error:
-                self.problems.append(f"{self.path}: reading stopped early: {error.strerror}")
+        except InputError as error:
+            self.problems.append(str(error))
+            return
+        except OSError as error:
+            self.problems.append(f"{self.path}: reading stopped early: {error.strerror}")
         if self.empty:
             self.problems.append(f"{self.path}: no audit event in it")
 

@@ -1,8 +1,8 @@
 """Azure Kubernetes Service: diagnostic logs, and the tables of Log Analytics.
 
 * Event Hub, storage (one record a line), partners:
-  ``{"records":[{"category":"kube-audit","properties":{"log":"{…}"}}]}``, where ``properties.log`` is text. Categories other than
-  ``kube-audit`` and ``kube-audit-admin`` are skipped.
+  ``{"records":[{"category":"kube-audit","properties":{"log":"{…}"}}]}``, where ``properties.log`` is text. Categories
+  other than ``kube-audit`` and ``kube-audit-admin`` are skipped.
 * Tables ``AKSAudit`` and ``AKSAuditAdmin``: PascalCase columns; a large object is the text
   ``skipped-too-big-size-object`` (https://learn.microsoft.com/en-us/azure/azure-monitor/reference/tables/aksaudit).
 """
