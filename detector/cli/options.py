@@ -12,16 +12,28 @@ from detector.finding import Level
 from detector.report.when import Moment
 
 LEVELS = "informational, low, medium, high, critical"
+PANEL = "Which rules"
 
 RulesOption = Annotated[
     list[Path] | None,
-    typer.Option("--rules", metavar="PATH", help="Rules of your own: a file or a folder of *.yml. Repeatable."),
+    typer.Option(
+        "--rules",
+        metavar="PATH",
+        help="Rules of your own: a file or a folder of *.yml. Repeatable.",
+        rich_help_panel=PANEL,
+    ),
 ]
 BuiltinOption = Annotated[
-    bool, typer.Option("--builtin-rules/--no-builtin-rules", help="Use the rules that ship with redshank.")
+    bool,
+    typer.Option(
+        "--builtin-rules/--no-builtin-rules", help="Use the rules that ship with redshank.", rich_help_panel=PANEL
+    ),
 ]
 PacksOption = Annotated[
-    str, typer.Option("--packs", metavar="NAMES", help="Packs of rules, with commas: core, extended, hunting.")
+    str,
+    typer.Option(
+        "--packs", metavar="NAMES", help="Packs of rules, with commas: core, extended, hunting.", rich_help_panel=PANEL
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a page for people.")]
 

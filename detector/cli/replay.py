@@ -13,7 +13,7 @@ Paths = Annotated[
     list[str],
     typer.Argument(metavar="PATH...", help="Files (also .gz .zst .xz .bz2), folders or patterns; - is standard input."),
 ]
-SHOWN, TIMES, RULES = "What is shown", "Which events", "Which rules"
+SHOWN, TIMES = "What is shown", "Which events"
 TIME_FORMS = "2026-03-05T14:00:00Z, 2026-03-05, or 2h, 7d before the newest event"
 
 
@@ -56,9 +56,10 @@ def replay(
 ) -> None:
     """Replay archived audit logs: what happened, who did it, and why it matters.
 
-    Exit codes: 0 fine, 1 an alert at or above --fail-on, 2 an input cannot be opened or holds no audit event or a rule
-    cannot be used, 3 wrong flags, 130 interrupted (what was found so far is shown). Records that are no audit events
-    are counted and leave the exit code alone.
+    Exit codes: 0 fine; 1 an alert at or above --fail-on;
+    2 an input cannot be opened or holds no audit event, or a bad rule;
+    3 wrong flags; 130 interrupted (what was found so far is shown).
+    Records that are no audit events are counted, and change no exit code.
     """
     from detector.report.replay import Options, run
 

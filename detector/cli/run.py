@@ -49,6 +49,8 @@ def _usage(error: Exception) -> int:
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "redshank"
     message = getattr(error, "format_message", error.__str__)()
+    if not message:  # a bare `redshank`: typer has printed the help
+        return USAGE
     return _failed(f"{message} (see: {path} --help)", USAGE)
 
 

@@ -12,8 +12,7 @@ from detector.errors import ConfigError
 from detector.finding import RuleInfo
 from detector.pipeline import rule_files
 from detector.sigma.load import Loaded, RuleSet, assemble, load_all
-from detector.sigma.rule import Exemption, Rule
-from detector.sigma.selftest import PACKS
+from detector.sigma.rule import PACKS, Exemption, Rule
 
 SHORT = 8
 """Characters of an id that are shown, and enough to name a rule by."""

@@ -20,8 +20,8 @@ from detector.errors import RuleError
 from detector.sigma.coverage import TACTICS, TECHNIQUE
 from detector.sigma.load import Loaded, assemble, load_all
 from detector.sigma.predicate import And, Atom, Each, Named, Not, Or, Predicate, atoms
-from detector.sigma.rule import Exemption, Rule
-from detector.sigma.selftest import PACKS, untested
+from detector.sigma.rule import PACKS, Exemption, Rule
+from detector.sigma.selftest import untested
 from detector.sigma.source import RuleFile, duplicate_keys
 
 Severity = Literal["error", "warning", "note"]

@@ -33,6 +33,14 @@ def test_help_groups_the_commands(capsys: Capture) -> None:
     assert "Work with rules" in shown
 
 
+@pytest.mark.parametrize("arguments", [[], ["rules"]])
+def test_a_bare_command_shows_its_help(arguments: list[str], capsys: Capture) -> None:
+    assert run(arguments) == 3
+    shown = capsys.readouterr()
+    assert "Usage: redshank" in shown.out
+    assert shown.err == ""
+
+
 @pytest.mark.parametrize("arguments", [["bogus"], ["rules", "bogus"], ["rules", "show"], ["--bogus"]])
 def test_usage_errors_are_3(arguments: list[str], capsys: Capture) -> None:
     assert run(arguments) == 3
