@@ -7,6 +7,7 @@ raw JSON until somebody asks for `Event.request` or `Event.response`.
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from hashlib import blake2b
@@ -125,8 +126,9 @@ class Event(msgspec.Struct, dict=True, omit_defaults=True):
 
     def as_dict(self) -> dict[str, Any]:
         """Give the record as plain JSON types, bodies included, absent attributes left out."""
-        plain: dict[str, Any] = orjson.loads(msgspec.json.encode(self))
-        return plain
+        plain = msgspec.to_builtins(msgspec.structs.replace(self, requestObject=_ABSENT, responseObject=_ABSENT))
+        bodies = {"requestObject": self.request, "responseObject": self.response}
+        return {**plain, **{name: body for name, body in bodies.items() if body is not None}}
 
 
 def _body(raw: msgspec.Raw) -> Any:
@@ -136,6 +138,14 @@ def _body(raw: msgspec.Raw) -> Any:
     try:
         return orjson.loads(data)
     except (orjson.JSONDecodeError, RecursionError):
+        return _lenient(bytes(data))
+
+
+def _lenient(data: bytes) -> Any:
+    """Read what orjson refuses and other parsers take (1e999, lone surrogates): a body must not hide by it."""
+    try:
+        return json.loads(data.decode(errors="replace"))
+    except (ValueError, RecursionError):
         return None
 
 
@@ -152,7 +162,8 @@ def micros(timestamp: str | None) -> int | None:
         return None
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=UTC)
-    return (parsed - EPOCH) // MICROSECOND
+    since = parsed - EPOCH
+    return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds
 
 
 def rfc3339(time: int) -> str:

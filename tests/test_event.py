@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from detector.event import micros, rfc3339
@@ -66,3 +67,18 @@ def test_bodies_are_read_on_demand(body: Any) -> None:
     assert one.request == body
     assert one.response is None
     assert one.as_dict()["requestObject"] == body
+
+
+@pytest.mark.parametrize("body", [b'{"a":1e999,"hostPID":true}', b'{"b":"\\ud800","hostPID":true}'])
+def test_a_body_that_one_parser_refuses_does_not_hide(body: bytes) -> None:
+    one = event()
+    one.requestObject = msgspec.Raw(body)
+    assert one.request["hostPID"] is True
+    assert one.as_dict()["requestObject"]["hostPID"] is True
+
+
+def test_a_body_that_is_no_json_is_none() -> None:
+    one = event()
+    one.requestObject = msgspec.Raw(b"{")
+    assert one.request is None
+    assert "requestObject" not in one.as_dict()

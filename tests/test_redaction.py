@@ -80,7 +80,7 @@ def test_a_broken_body_of_a_carrier_is_dropped_whole() -> None:
 
 
 trees = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.just(PLANTED),
+    st.none() | st.booleans() | st.integers(-9, 9) | st.just(PLANTED),
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["data", "items", "x"]), inner, max_size=3)
     ),

@@ -60,6 +60,7 @@ _PRODUCT = re.compile(r"[^/ ]+")
 _FORBIDDEN, _UNAUTHORIZED = 403, 401
 
 
+@lru_cache(maxsize=8192)
 def kind_of(username: str | None) -> str | None:
     """Sort a username by what Kubernetes' reserved names say; None for an empty one."""
     if not username:

@@ -70,7 +70,7 @@ def pod_specs(event: Event) -> list[dict[str, Any]] | None:
     return [spec for place, spec in found if _is_pod_spec(place, spec)]
 
 
-@derived("containers", "list of objects")
+@derived("containers", "list of objects", within="pod_spec")
 def containers(event: Event) -> list[dict[str, Any]] | None:
     """Every container of pod_spec, with Kubernetes' own keys and one more, list, which says which list it is from.
 
@@ -82,7 +82,7 @@ def containers(event: Event) -> list[dict[str, Any]] | None:
     return [{**item, "list": name} for spec in specs for name in LISTS for item in elements(spec.get(name))]
 
 
-@derived("images", "list of text")
+@derived("images", "list of text", within="pod_spec")
 def images(event: Event) -> list[str] | None:
     """The image of every container, as written; null like pod_spec."""
     found: list[dict[str, Any]] | None = containers(event)
@@ -96,14 +96,14 @@ def registry_of(image: str) -> str:
     return first.lower() if slash and ("." in first or ":" in first or first == "localhost") else "docker.io"
 
 
-@derived("image.registries", "list of text")
+@derived("image.registries", "list of text", within="pod_spec")
 def image_registries(event: Event) -> list[str] | None:
     """The registries the images come from, each once; docker.io for an image that names none; null like pod_spec."""
     found: list[str] | None = images(event)
     return None if found is None else list(dict.fromkeys(registry_of(image) for image in found))
 
 
-@derived("volumes", "list of objects")
+@derived("volumes", "list of objects", within="pod_spec")
 def volumes(event: Event) -> list[dict[str, Any]] | None:
     """Every volume of pod_spec, with Kubernetes' own keys (hostPath, secret, projected ...); null like pod_spec."""
     specs: list[dict[str, Any]] | None = pod_specs(event)
@@ -131,7 +131,7 @@ def host_paths(event: Event) -> list[str] | None:
     return None if sources is None else [_plain_path(path) for path in texts(sources)]
 
 
-@derived("pod.serviceaccount", "text")
+@derived("pod.serviceaccount", "text", within="pod_spec")
 def pod_serviceaccount(event: Event) -> str | None:
     """The service account that the pods run as (serviceAccountName, or the old serviceAccount) where pod_spec says so.
 
@@ -153,7 +153,7 @@ def _commands(container: dict[str, Any]) -> Iterable[list[str]]:
         yield texts(dig(container, probe, "exec", "command"))
 
 
-@derived("container.command", "list of text")
+@derived("container.command", "list of text", within="pod_spec")
 def container_commands(event: Event) -> list[str] | None:
     """What each container runs, one text each: command and args joined by spaces; also its hooks' and probes' commands.
 
@@ -165,7 +165,7 @@ def container_commands(event: Event) -> list[str] | None:
     return [" ".join(command) for container in found for command in _commands(container) if command]
 
 
-@derived("capabilities.added", "list of text")
+@derived("capabilities.added", "list of text", within="pod_spec")
 def capabilities_added(event: Event) -> list[str] | None:
     """The Linux capabilities that containers add, each once, in upper case without CAP_; null like pod_spec."""
     found: list[dict[str, Any]] | None = containers(event)

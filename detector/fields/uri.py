@@ -57,6 +57,9 @@ def uri_query(event: Event) -> dict[str, list[str]] | None:
 
 def parameters(event: Event, name: str) -> list[str]:
     """Give the values of a query parameter; none when it is absent."""
+    uri = event.requestURI or ""
+    if name not in uri and "%" not in uri:
+        return []
     query: dict[str, list[str]] = uri_query(event) or {}
     return query.get(name, [])
 
@@ -73,9 +76,6 @@ def _switch(event: Event, *names: str) -> bool:
 
 def _terms(event: Event) -> list[tuple[str, str, str]]:
     """Read the field selector as (field, sign, value); the sign is = or !=."""
-    uri = event.requestURI or ""
-    if "fieldSelector" not in uri and "%" not in uri:
-        return []
     found = []
     for selector in parameters(event, "fieldSelector"):
         for term in _TERM.findall(selector):

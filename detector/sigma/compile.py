@@ -1,9 +1,8 @@
 """Predicates → one fast function per kind of request.
 
-What rules demand of verb, resource and subresource is decided once per such key, so that an event meets only the rules
-that can hold for it. Equal questions are asked once per event whichever rules ask them. Verbs and resources that no
-rule names are all one key, so that a client cannot cause compilations by inventing some. The generated source contains
-only names made here; every value from a rule is bound, never written into it.
+What the key of a request decides (`detector.sigma.facets`) is decided once per key, so that an event meets only the
+rules that can hold for it. Equal questions are asked once per event whichever rules ask them. The generated source
+contains only names made here; every value from a rule is bound, never written into it.
 """
 
 from __future__ import annotations
@@ -12,8 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from detector.event import Event
+from detector.fields import all_fields
+from detector.sigma.facets import Key, decisive, resources, specialise
 from detector.sigma.index import Index, Numbered, file_rules
-from detector.sigma.path import Path, parse
+from detector.sigma.path import Path, leaves, parse
 from detector.sigma.predicate import (
     COMPARE,
     FALSE,
@@ -27,7 +28,6 @@ from detector.sigma.predicate import (
     Or,
     Predicate,
     Since,
-    atoms,
     holds,
     keyword_texts,
     simplify,
@@ -37,17 +37,13 @@ from detector.sigma.predicate import (
 Program = Callable[[Event, int], list[int]]
 """Gives the numbers of the rules that hold for an event at a time (microseconds)."""
 
-OTHER = "\0other"
-"""Stands for every verb, resource or subresource that no rule names."""
-
-(VERB,), (RESOURCE,), (SUBRESOURCE,), (KEY,) = (
-    parse(name) for name in ("verb", "objectRef.resource", "objectRef.subresource", "key")
-)
+PROGRAMS = 4096
+"""Compiled programs kept; more are needed only when somebody sends every kind of request there is."""
 CHEAP = ("verb", "stage", "objectRef", "responseStatus", "outcome", "actor", "level", "key")
 COST = {
     "equal": 0,
     "null": 0,
-    "exists": 0,
+    "exists": -1,
     "startswith": 1,
     "endswith": 1,
     "contains": 2,
@@ -55,89 +51,6 @@ COST = {
     "re": 6,
     "keyword": 99,
 }
-
-
-Key = tuple[str | None, str | None, str | None]
-"""Verb, resource and subresource of a request as far as rules name them: lower case, ``OTHER``, or None for none."""
-
-
-STRANGERS = 4096
-"""So many other words are remembered, to look them up faster."""
-
-
-class Words(dict[str | None, str | None]):
-    """The words of one kind that rules name: looks up a word as it comes, gives it lower-cased, or `OTHER`."""
-
-    def __missing__(self, word: str) -> str | None:
-        known = self.get(word.lower(), OTHER)
-        if len(self) < STRANGERS:
-            self[word] = known
-        return known
-
-
-class Vocabulary:
-    """The verbs, resources and subresources that rules name."""
-
-    def __init__(self, predicates: Iterable[Predicate]) -> None:
-        self.verbs, self.resources, self.subresources = (Words({None: None}) for _ in range(3))
-        for predicate in predicates:
-            for atom in atoms(predicate):
-                self._learn(atom)
-
-    def _learn(self, atom: Atom) -> None:
-        words = {VERB: self.verbs, RESOURCE: self.resources, SUBRESOURCE: self.subresources}
-        operands = {str(operand).lower() for operand in atom.operands} if atom.kind == "equal" else set()
-        if atom.path in words:
-            words[atom.path].update((word, word) for word in operands)
-        elif atom.path == KEY:
-            for operand in operands:
-                resource, _, subresource = operand.partition("/")
-                self.resources[resource] = resource
-                self.subresources[subresource] = subresource
-
-    def key(self, event: Event) -> Key:
-        """Give the key of an event."""
-        ref = event.objectRef
-        if ref is None:
-            return self.verbs[event.verb], None, None
-        return self.verbs[event.verb], self.resources[ref.resource], self.subresources[ref.subresource]
-
-
-def specialise(predicate: Predicate, key: Key) -> Predicate:
-    """Answer what the key alone decides; gives a simplified predicate."""
-    return simplify(_specialise(predicate, key))
-
-
-def _specialise(predicate: Predicate, key: Key) -> Predicate:
-    if isinstance(predicate, Atom):
-        return _decide(predicate, key)
-    if isinstance(predicate, And | Or):
-        return type(predicate)(tuple(_specialise(part, key) for part in predicate.parts))
-    if isinstance(predicate, Not):
-        return Not(_specialise(predicate.part, key))
-    if isinstance(predicate, Each | Since | Const):
-        return predicate
-    return _specialise(predicate.part, key)
-
-
-def _decide(atom: Atom, key: Key) -> Predicate:
-    if atom.path not in (VERB, RESOURCE, SUBRESOURCE, KEY) or atom.cased or atom.kind in {"fieldref", "keyword"}:
-        return atom
-    value = _value(atom.path, key)
-    if value is None:
-        return Const(atom.kind == "null")
-    if OTHER in value:
-        return FALSE if atom.kind == "equal" else atom
-    if atom.kind in {"null", "exists"}:
-        return Const(atom.kind == "exists")
-    return Const(atom.kind in TESTS and atom.kind not in RAW and TESTS[atom.kind](atom.operands)(value))
-
-
-def _value(path: Path, key: Key) -> str | None:
-    verb, resource, subresource = key
-    if path != KEY:
-        return {VERB: verb, RESOURCE: resource, SUBRESOURCE: subresource}[path]
-    return f"{resource}/{subresource}" if resource and subresource else resource or None
 
 
 class Writer:
@@ -172,6 +85,11 @@ class Writer:
             case Atom(kind="equal"):
                 disjoint = self.bind(frozenset(predicate.operands).isdisjoint)
                 return self.remember(predicate, f"not {disjoint}({self.field(predicate)})")
+            case Atom(kind="exists" | "null") if (scalar := predicate.path.scalar_getter()) is not None:
+                present = self.remember(
+                    (predicate.path, "exists"), f"{self.bind(_present)}({self.bind(scalar)}(event))"
+                )
+                return present if predicate.kind == "exists" else f"(not {present})"
             case Atom():
                 return self.remember(predicate, f"{self.bind(question(predicate))}({self.field(predicate)})")
         return self.remember(predicate, f"{self.bind(subject_test(predicate))}(event)")
@@ -180,9 +98,12 @@ class Writer:
         """Write the expression for what an atom looks at: the values or texts of its field."""
         if atom.kind in {"keyword", "fieldref"}:
             return "event"
-        mode = "raw" if atom.kind in RAW else "cased" if atom.cased else "lower"
-        getter = self.bind(viewer(atom.path, mode))
-        return self.remember((atom.path, mode), f"{getter}(event)")
+        mode = mode_of(atom)
+        scalar = atom.path.scalar_getter() if mode == "lower" else None
+        if scalar is None:
+            return self.remember((atom.path, mode), f"{self.bind(viewer(atom.path, mode))}(event)")
+        lower, others = f"(x := {self.bind(scalar)}(event)).__class__ is {self.bind(str)}", self.bind(_texts)
+        return self.remember((atom.path, mode), f"((x.lower(),) if {lower} else () if x is None else {others}(x))")
 
     def remember(self, what: Any, expression: str) -> str:
         """Write an expression that is worked out at most once per event."""
@@ -214,24 +135,31 @@ def cost(predicate: Predicate) -> float:
             return 0
 
 
+def mode_of(atom: Atom) -> str:
+    """Name how an atom wants to see its field: raw values, or texts, lower-cased or as they are."""
+    return "raw" if atom.kind in RAW else "cased" if atom.cased else "lower"
+
+
 def viewer(path: Path, mode: str) -> Callable[[Any], Sequence[Any]]:
-    """Give the function that reads a field the way a kind of atom wants it."""
+    """Give the function that reads a field in one of those ways."""
     getter = path.getter()
     if mode == "raw":
         return getter
-    if mode == "cased":
-        return lambda subject: texts(getter(subject), cased=True)
-    scalar = path.scalar_getter()
-    if scalar is None:
-        return lambda subject: texts(getter(subject))
+    cased = mode == "cased"
+    return lambda subject: texts(getter(subject), cased=cased)
 
-    def lower(subject: Any) -> Sequence[str]:
-        value = scalar(subject)
-        if type(value) is str:
-            return (value.lower(),)
-        return () if value is None else texts(getter(subject))
 
-    return lower
+def _texts(value: Any) -> Sequence[str]:
+    if value.__class__ is bool:
+        return _BOOLEANS[value]
+    return texts(leaves(value))
+
+
+_BOOLEANS: dict[bool, Sequence[str]] = {True: ("true",), False: ("false",)}
+
+
+def _present(value: Any) -> bool:
+    return value is not None and (value.__class__ is not list or bool(leaves(value)))
 
 
 def question(atom: Atom) -> Callable[[Any], bool]:
@@ -271,7 +199,7 @@ def subject_test(predicate: Predicate) -> Callable[[Any], bool]:
             ask = question(predicate)
             if predicate.kind in {"keyword", "fieldref"}:
                 return ask
-            view = viewer(predicate.path, "raw" if predicate.kind in RAW else "cased" if predicate.cased else "lower")
+            view = viewer(predicate.path, mode_of(predicate))
             return lambda subject: ask(view(subject))
         case Each():
             getter, body = predicate.path.getter(), subject_test(predicate.body)
@@ -288,18 +216,25 @@ def subject_test(predicate: Predicate) -> Callable[[Any], bool]:
     return lambda subject: holds(predicate, subject)
 
 
-def resources(predicate: Predicate) -> frozenset[str] | None:
-    """Give the resources (lower case) a simplified predicate can hold for; None when that cannot be said."""
+def guarded(predicate: Predicate) -> Predicate:
+    """Put before a predicate the question without which it cannot hold: is there a pod spec, for fields within one."""
+    within = _within(predicate)
+    if within is None:
+        return predicate
+    return simplify(And((Atom(parse(within)[0], "exists", ()), predicate)))
+
+
+def _within(predicate: Predicate) -> str | None:
+    """Name the field that all of a predicate lies within; None when there is none."""
     match predicate:
-        case Atom(kind="equal", cased=False) if predicate.path == RESOURCE:
-            return frozenset(predicate.operands)
-        case Atom(kind="equal", cased=False) if predicate.path == KEY:
-            return frozenset(operand.partition("/")[0] for operand in predicate.operands)
+        case Atom() | Each() if isinstance(predicate, Each) or predicate.kind not in {"null", "keyword"}:
+            field = all_fields().get(predicate.path.root)
+            return field.within if field else None
         case And():
-            return next((found for part in predicate.parts if (found := resources(part)) is not None), None)
+            return next((found for part in predicate.parts if (found := _within(part)) is not None), None)
         case Or():
-            each = [resources(part) for part in predicate.parts]
-            return None if None in each else frozenset().union(*(found for found in each if found is not None))
+            found, *others = {_within(part) for part in predicate.parts}
+            return None if others else found
     return None
 
 
@@ -309,22 +244,32 @@ class Compiler:
     def __init__(self, rules: Iterable[Numbered]) -> None:
         self.anywhere: list[Numbered] = []
         self.at: dict[str, list[Numbered]] = {}
-        self.single: dict[Numbered, Program] = {}
+        self.programs: dict[tuple[Numbered, ...], Program | None] = {(): None}
         self.indexes: dict[Any, Index] = {}
         for number, predicate in rules:
-            rule = (number, simplify(predicate))
-            for place in resources(rule[1]) or ():
-                self.at.setdefault(place, []).append(rule)
-            if resources(rule[1]) is None:
+            rule = (number, decisive(guarded(simplify(predicate))))
+            places = resources(rule[1])
+            if places is None:
                 self.anywhere.append(rule)
+            for place in places or ():
+                self.at.setdefault(place, []).append(rule)
 
     def program(self, key: Key) -> Program | None:
-        """Compile what is left of the rules for one key; None when none can hold."""
+        """Give the program of what is left of the rules for one key; None when none can hold."""
         near = self.at.get(key[1], []) if key[1] is not None else []
-        left = [(number, rest) for number, rule in near + self.anywhere if (rest := specialise(rule, key)) != FALSE]
-        if not left:
-            return None
-        always, filed = file_rules(left)
+        left = ((number, specialise(rule, key)) for number, rule in near + self.anywhere)
+        return self._program(tuple(rule for rule in left if rule[1] != FALSE))
+
+    def _program(self, rules: tuple[Numbered, ...]) -> Program | None:
+        if rules not in self.programs:
+            if len(self.programs) >= PROGRAMS:
+                self.programs = {(): None}
+                self.indexes.clear()
+            self.programs[rules] = self._compile(list(rules))
+        return self.programs[rules]
+
+    def _compile(self, rules: list[Numbered]) -> Program:
+        always, filed = file_rules(rules)
         asked = Writer().program(always)
         indexes = [self._index(path, cased, members) for (path, cased), members in filed.items()]
         return _indexed(asked, indexes) if indexes else asked
@@ -332,14 +277,9 @@ class Compiler:
     def _index(self, path: Path, cased: bool, members: list[tuple[Atom, Numbered]]) -> Index:
         name = (path, cased, tuple(members))
         if name not in self.indexes:
-            compiled = [(atom, self._single(rule)) for atom, rule in members]
+            compiled = [(atom, self._program((rule,))) for atom, rule in members]
             self.indexes[name] = Index(viewer(path, "cased" if cased else "lower"), compiled)
         return self.indexes[name]
-
-    def _single(self, rule: Numbered) -> Program:
-        if rule not in self.single:
-            self.single[rule] = Writer().program([rule])
-        return self.single[rule]
 
 
 def _indexed(asked: Program, indexes: list[Index]) -> Program:

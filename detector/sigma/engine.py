@@ -8,15 +8,14 @@ from detector.bounded import BoundedMap
 from detector.event import Event
 from detector.fields import value_of
 from detector.finding import Finding, Level, Reason, RuleInfo, make_id
-from detector.sigma.compile import Compiler, Key, Program, Vocabulary
+from detector.sigma.compile import PROGRAMS, Compiler, Program
 from detector.sigma.correlate import AUDIT_ID, Correlator, Crossing
 from detector.sigma.explain import reasons
+from detector.sigma.facets import Key, Vocabulary
 from detector.sigma.load import RuleSet
 from detector.sigma.predicate import holds
 from detector.sigma.rule import Rule
 
-PROGRAMS = 4096
-"""Compiled programs kept; there are more kinds of request than this only under attack."""
 REQUESTS = 20_000
 """Requests remembered, so that the second stage of one does not count again."""
 RECEIVED = "RequestReceived"

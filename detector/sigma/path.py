@@ -54,11 +54,11 @@ class Path(msgspec.Struct, frozen=True):
             return _struct_getter(root, keys)
         if keys:
             return lambda event: walk(root(event), keys)
-        return lambda event: _leaves(root(event))
+        return lambda event: leaves(root(event))
 
     def scalar_getter(self) -> Callable[[Any], Any] | None:
         """Give a faster function for paths that mostly lead to one plain value; None where that cannot be."""
-        root = _root(self) if self.root else None
+        root = _root(self, remembered=self.derived and all_fields()[self.root].shared) if self.root else None
         if root is None or len(self.keys) > (self.root in _STRUCTS):
             return None
         if not self.keys:
@@ -67,9 +67,10 @@ class Path(msgspec.Struct, frozen=True):
         return lambda event: None if (struct := getattr(event, name)) is None else getattr(struct, key, None)
 
 
-def _root(path: Path) -> Callable[[Event], Any]:
+def _root(path: Path, *, remembered: bool = True) -> Callable[[Event], Any]:
     if path.derived:
-        return all_fields()[path.root]
+        field = all_fields()[path.root]
+        return field.get if remembered else field.compute
     attribute = _BODIES.get(path.root, path.root)
     return lambda event: getattr(event, attribute)
 
@@ -83,12 +84,13 @@ def _struct_getter(root: Callable[[Event], Any], keys: tuple[str, ...]) -> Calla
         if struct is None:
             return []
         value = getattr(struct, first, None) if first else msgspec.to_builtins(struct)
-        return walk(value, rest) if rest else _leaves(value)
+        return walk(value, rest) if rest else leaves(value)
 
     return values
 
 
-def _leaves(value: Any) -> list[Any]:
+def leaves(value: Any) -> list[Any]:
+    """List the elements of a list, or the value itself; nulls left out."""
     if value is None:
         return []
     return list(_elements(value)) if type(value) is list else [value]

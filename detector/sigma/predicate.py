@@ -170,7 +170,9 @@ TESTS: dict[str, Callable[[tuple[Any, ...]], Test]] = {
 }
 """Tests of one value by kind. Beside these there are ``null``, ``exists``, ``fieldref`` and ``keyword``."""
 
-RAW = frozenset({"lt", "lte", "gt", "gte", "null", "exists"})
+COMPARED = frozenset({"lt", "lte", "gt", "gte"})
+"""Kinds that compare numbers."""
+RAW = COMPARED | {"null", "exists"}
 """Kinds that look at values rather than at their texts."""
 
 

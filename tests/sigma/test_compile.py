@@ -9,16 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.event import Event
-from detector.sigma import engine, index
-from detector.sigma.compile import OTHER, Compiler, Vocabulary, resources
+from detector.sigma import engine, facets, index
+from detector.sigma.compile import Compiler
 from detector.sigma.engine import SigmaDetector
+from detector.sigma.facets import OTHER, Vocabulary, resources
 from detector.sigma.load import load
 from detector.sigma.path import parse
 from detector.sigma.predicate import And, Atom, Const, Not, Or, Predicate, Since, holds, simplify
 from tests.support import event, rule, rule_file
 
-NAMES = ("verb", "objectRef.resource", "objectRef.subresource", "key", "objectRef.name", "user.groups", "outcome")
-WORDS = ("get", "list", "pods", "exec", "pods/exec", "secrets", "a", "ab", "b", "allowed", "")
+NAMES = (*facets.NAMES, "key", "objectRef.name", "user.groups")
+WORDS = ("get", "list", "pods", "exec", "pods/exec", "secrets", "a", "ab", "b", "allowed", "human", "403", "full", "")
 
 atoms = st.builds(
     lambda name, kind, operands: Atom(parse(name)[-1], kind, tuple(operands)),
@@ -43,8 +44,13 @@ words = st.sampled_from((*WORDS, "GET", "Pods", "zzz")) | st.none()
 @st.composite
 def requests(draw: st.DrawFn) -> Event:
     ref = {key: draw(words) for key in ("resource", "subresource", "name")} if draw(st.booleans()) else None
-    user = {"username": "x", "groups": draw(st.lists(st.sampled_from(WORDS), max_size=3))}
-    return event(verb=draw(words) or "get", objectRef=ref, user=user)
+    user = {
+        "username": draw(st.sampled_from(["x", "", "system:anonymous"])),
+        "groups": draw(st.lists(words, max_size=3)),
+    }
+    other = {"username": "y"} if draw(st.booleans()) else None
+    status = draw(st.none() | st.fixed_dictionaries({"code": st.sampled_from([200, 401, 403, 500])}))
+    return event(verb=draw(words) or "get", objectRef=ref, user=user, impersonatedUser=other, responseStatus=status)
 
 
 @settings(max_examples=300, deadline=None)
@@ -78,7 +84,7 @@ def test_many_rules_on_one_field_are_found_by_its_value(kind: str) -> None:
     ]
     rules = load([rule_file(*documents)]).rules
     compiler = Compiler(list(enumerate(one.predicate for one in rules)))
-    program = compiler.program(("get", None, None))
+    program = compiler.program(("get", *[None] * 6))
     assert program is not None
     assert compiler.indexes
     assert program(event(userAgent="Agent-007"), 0) == [7]
@@ -88,16 +94,18 @@ def test_many_rules_on_one_field_are_found_by_its_value(kind: str) -> None:
 def test_unknown_verbs_and_resources_are_one_key() -> None:
     rules = load([rule_file(rule("read"))]).rules
     words = Vocabulary(one.predicate for one in rules)
-    keys = {words.key(event(verb=f"v{n}", objectRef={"resource": f"r{n}", "subresource": f"s{n}"})) for n in range(9)}
+    keys = {
+        words.key(event(verb=f"v{n}", objectRef={"resource": f"r{n}", "subresource": f"s{n}"}))[:3] for n in range(9)
+    }
     assert keys == {(OTHER, OTHER, OTHER)}
-    assert words.key(event(verb="GET", objectRef={"resource": "Secrets"})) == ("get", "secrets", None)
+    assert words.key(event(verb="GET", objectRef={"resource": "Secrets"}))[:3] == ("get", "secrets", None)
 
 
 def test_invented_words_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     detector = SigmaDetector(load([rule_file(rule("read"))]))
     for number in range(10_000):
         detector.check(event(verb=f"verb-{number}"), 0)
-    assert len(detector._vocabulary.verbs) <= 4096
+    assert len(detector._vocabulary.words[0]) <= 4096
     assert len(detector._programs) == 1
     monkeypatch.setattr(engine, "PROGRAMS", 1)
     detector.check(event(verb="get"), 0)

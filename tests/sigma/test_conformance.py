@@ -13,8 +13,9 @@ import yaml
 
 from detector.event import Event
 from detector.formats import decode_event
-from detector.sigma.compile import Compiler, Vocabulary
+from detector.sigma.compile import Compiler
 from detector.sigma.explain import explain
+from detector.sigma.facets import Vocabulary
 from detector.sigma.load import load
 from detector.sigma.predicate import holds
 from detector.sigma.selftest import filled_in
