@@ -7,7 +7,7 @@ dict or list) and is worked out once per event. Rules name derived fields and th
 from __future__ import annotations
 
 from detector.fields import actor, credentials, network, pod, rbac, request, uri
-from detector.fields.registry import DerivedField, all_fields, derived, value_of
+from detector.fields.registry import DerivedField, all_fields, derived, field_named, value_of
 
 __all__ = [
     "DerivedField",
@@ -15,6 +15,7 @@ __all__ = [
     "all_fields",
     "credentials",
     "derived",
+    "field_named",
     "network",
     "pod",
     "rbac",

@@ -76,6 +76,11 @@ def all_fields() -> dict[str, DerivedField]:
     return dict(sorted(_REGISTER.items()))
 
 
+def field_named(name: str) -> DerivedField | None:
+    """Give a derived field by its name; None when there is none."""
+    return _REGISTER.get(name)
+
+
 def value_of(name: str, event: Event) -> Any:
     """Give a derived field's value; KeyError when there is none of that name."""
     return _REGISTER[name].get(event)

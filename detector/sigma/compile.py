@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from detector.event import Event
-from detector.fields import all_fields
+from detector.fields import field_named
 from detector.sigma.facets import Key, decisive, resources, specialise
 from detector.sigma.index import Index, Numbered, file_rules
 from detector.sigma.path import Path, leaves, parse
@@ -39,6 +39,8 @@ Program = Callable[[Event, int], list[int]]
 
 PROGRAMS = 4096
 """Compiled programs kept; more are needed only when somebody sends every kind of request there is."""
+WARM = 50
+"""Events after which a program is written; most kinds of request are rarer than that."""
 CHEAP = ("verb", "stage", "objectRef", "responseStatus", "outcome", "actor", "level", "key")
 COST = {
     "equal": 0,
@@ -92,7 +94,7 @@ class Writer:
                 return present if predicate.kind == "exists" else f"(not {present})"
             case Atom():
                 return self.remember(predicate, f"{self.bind(question(predicate))}({self.field(predicate)})")
-        return self.remember(predicate, f"{self.bind(subject_test(predicate))}(event)")
+        return self.remember(predicate, f"{self.bind(test_of(predicate))}(event, now)")
 
     def field(self, atom: Atom) -> str:
         """Write the expression for what an atom looks at: the values or texts of its field."""
@@ -192,28 +194,36 @@ def _reference(atom: Atom) -> Callable[[Any], bool]:
     return lambda subject: any(same(item, wanted) for wanted in theirs(subject) for item in mine(subject))
 
 
-def subject_test(predicate: Predicate) -> Callable[[Any], bool]:
-    """Compile a predicate about an event or a list element into a closure."""
+Test = Callable[[Any, int], bool]
+"""Tells whether a predicate holds of an event or a list element at a time."""
+
+
+def test_of(predicate: Predicate) -> Test:
+    """Compile a predicate into closures: sooner made than a program, slower to run."""
     match predicate:
         case Atom():
-            ask = question(predicate)
-            if predicate.kind in {"keyword", "fieldref"}:
-                return ask
-            view = viewer(predicate.path, mode_of(predicate))
-            return lambda subject: ask(view(subject))
+            return _atom_test(predicate)
         case Each():
-            getter, body = predicate.path.getter(), subject_test(predicate.body)
-            return lambda subject: any(map(body, getter(subject)))
+            getter, body = predicate.path.getter(), test_of(predicate.body)
+            return lambda subject, now: any(body(element, now) for element in getter(subject))
         case And():
-            parts = [subject_test(part) for part in sorted(predicate.parts, key=cost)]
-            return lambda subject: all(part(subject) for part in parts)
+            parts = [test_of(part) for part in sorted(predicate.parts, key=cost)]
+            return lambda subject, now: all(part(subject, now) for part in parts)
         case Or():
-            parts = [subject_test(part) for part in sorted(predicate.parts, key=cost)]
-            return lambda subject: any(part(subject) for part in parts)
+            parts = [test_of(part) for part in sorted(predicate.parts, key=cost)]
+            return lambda subject, now: any(part(subject, now) for part in parts)
         case Not():
-            inner = subject_test(predicate.part)
-            return lambda subject: not inner(subject)
-    return lambda subject: holds(predicate, subject)
+            inner = test_of(predicate.part)
+            return lambda subject, now: not inner(subject, now)
+    return lambda subject, now: holds(predicate, subject, now)
+
+
+def _atom_test(atom: Atom) -> Test:
+    ask = question(atom)
+    if atom.kind in {"keyword", "fieldref"}:
+        return lambda subject, now: ask(subject)
+    view = viewer(atom.path, mode_of(atom))
+    return lambda subject, now: ask(view(subject))
 
 
 def guarded(predicate: Predicate) -> Predicate:
@@ -228,7 +238,7 @@ def _within(predicate: Predicate) -> str | None:
     """Name the field that all of a predicate lies within; None when there is none."""
     match predicate:
         case Atom() | Each() if isinstance(predicate, Each) or predicate.kind not in {"null", "keyword"}:
-            field = all_fields().get(predicate.path.root)
+            field = field_named(predicate.path.root)
             return field.within if field else None
         case And():
             return next((found for part in predicate.parts if (found := _within(part)) is not None), None)
@@ -246,6 +256,7 @@ class Compiler:
         self.at: dict[str, list[Numbered]] = {}
         self.programs: dict[tuple[Numbered, ...], Program | None] = {(): None}
         self.indexes: dict[Any, Index] = {}
+        self.tests: dict[Predicate, Test] = {}
         for number, predicate in rules:
             rule = (number, decisive(guarded(simplify(predicate))))
             places = resources(rule[1])
@@ -265,14 +276,20 @@ class Compiler:
             if len(self.programs) >= PROGRAMS:
                 self.programs = {(): None}
                 self.indexes.clear()
+                self.tests.clear()
             self.programs[rules] = self._compile(list(rules))
         return self.programs[rules]
 
     def _compile(self, rules: list[Numbered]) -> Program:
         always, filed = file_rules(rules)
-        asked = Writer().program(always)
+        asked = _warming([(number, self._test(rule)) for number, rule in always], lambda: Writer().program(always))
         indexes = [self._index(path, cased, members) for (path, cased), members in filed.items()]
         return _indexed(asked, indexes) if indexes else asked
+
+    def _test(self, predicate: Predicate) -> Test:
+        if predicate not in self.tests:
+            self.tests[predicate] = test_of(predicate)
+        return self.tests[predicate]
 
     def _index(self, path: Path, cased: bool, members: list[tuple[Atom, Numbered]]) -> Index:
         name = (path, cased, tuple(members))
@@ -280,6 +297,23 @@ class Compiler:
             compiled = [(atom, self._program((rule,))) for atom, rule in members]
             self.indexes[name] = Index(viewer(path, "cased" if cased else "lower"), compiled)
         return self.indexes[name]
+
+
+def _warming(tests: list[tuple[int, Test]], compile_: Callable[[], Program]) -> Program:
+    """Ask by closures at first; write a program when enough events have come to repay it."""
+    fast: Program | None = None
+    left = WARM
+
+    def program(event: Event, now: int) -> list[int]:
+        nonlocal fast, left
+        if fast is not None:
+            return fast(event, now)
+        left -= 1
+        if not left:
+            fast = compile_()
+        return [number for number, test in tests if test(event, now)]
+
+    return program
 
 
 def _indexed(asked: Program, indexes: list[Index]) -> Program:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from detector.event import Event
-from detector.fields import all_fields
+from detector.fields import all_fields, field_named
 
 ONE_KEY_AFTER = frozenset({"annotations", "labels", "extra", "matchLabels", "nodeSelector"})
 ALIASES = {
@@ -58,7 +58,7 @@ class Path(msgspec.Struct, frozen=True):
 
     def scalar_getter(self) -> Callable[[Any], Any] | None:
         """Give a faster function for paths that mostly lead to one plain value; None where that cannot be."""
-        root = _root(self, remembered=self.derived and all_fields()[self.root].shared) if self.root else None
+        root = _root(self, once=True) if self.root else None
         if root is None or len(self.keys) > (self.root in _STRUCTS):
             return None
         if not self.keys:
@@ -67,10 +67,11 @@ class Path(msgspec.Struct, frozen=True):
         return lambda event: None if (struct := getattr(event, name)) is None else getattr(struct, key, None)
 
 
-def _root(path: Path, *, remembered: bool = True) -> Callable[[Event], Any]:
-    if path.derived:
-        field = all_fields()[path.root]
-        return field.get if remembered else field.compute
+def _root(path: Path, *, once: bool = False) -> Callable[[Event], Any]:
+    """Give the function for the root; ``once``: the caller remembers the value, nobody else needs to."""
+    field = field_named(path.root)
+    if field is not None:
+        return field.compute if once and not field.shared else field.get
     attribute = _BODIES.get(path.root, path.root)
     return lambda event: getattr(event, attribute)
 
