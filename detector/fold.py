@@ -13,6 +13,7 @@ from hashlib import blake2b
 import msgspec
 
 from detector.alerts.group import Alerts
+from detector.duplicates import Duplicates
 from detector.errors import SnapshotError
 from detector.event import SECOND, Event
 from detector.finding import Alert, Finding, RuleInfo
@@ -29,8 +30,6 @@ JUMP = 3600 * SECOND
 """A step of time that one record alone is not believed."""
 BELIEVED = 3
 """So many records in a row must agree on a jump before it is believed."""
-GENERATION = 32_768
-"""Fingerprints in one of the two generations of the duplicate window."""
 TRUNCATED = "audit.k8s.io/truncated"
 """The annotation of an event whose bodies the API server dropped."""
 MAGIC = b"redshank-state\0"
@@ -96,8 +95,7 @@ class Fold:
         self.sigma = SigmaDetector(load(()))
         self._infos: dict[str, RuleInfo] = {}
         self._doubted: list[int] = []
-        self._recent: set[bytes] = set()
-        self._before: set[bytes] = set()
+        self._duplicates = Duplicates()
 
     def fold(self, record: Record) -> Changes:
         """Take in one record. Raises RuleError on unusable rules, and is then unchanged."""
@@ -127,14 +125,12 @@ class Fold:
         self.sigma.load(state)
 
     def _batch(self, events: Sequence[Event], received_at: int | None, changes: Changes) -> None:
-        counters, check = self.counters, self.sigma.check
+        counters, check, seen = self.counters, self.sigma.check, self._duplicates.seen
         counters.events += len(events)
         for event in events:
-            digest = event.digest()
-            if digest in self._recent or digest in self._before:
+            if seen(event):
                 counters.duplicates += 1
                 continue
-            self._remember(digest)
             if event.annotations is not None and TRUNCATED in event.annotations:
                 counters.truncated += 1
             now = self._time(event, received_at)
@@ -145,11 +141,6 @@ class Fold:
         self.counters.findings += not finding.continues
         changes.findings.append(finding)
         changes.alerts.extend(self.alerts.add(finding, event, self._infos[finding.rule_id]))
-
-    def _remember(self, digest: bytes) -> None:
-        self._recent.add(digest)
-        if len(self._recent) >= GENERATION:
-            self._before, self._recent = self._recent, set()
 
     def _time(self, event: Event, received_at: int | None) -> int:
         """Give the time an event counts at (law 8), and move the watermark."""
@@ -195,8 +186,7 @@ class Fold:
             "control": msgspec.to_builtins(self.control),
             "sigma": self.sigma.dump(),
             "alerts": self.alerts.dump(),
-            "recent": sorted(self._recent),
-            "before": sorted(self._before),
+            "duplicates": self._duplicates.dump(),
         }
         packed = msgspec.msgpack.encode(state)
         return b"".join((MAGIC, bytes([VERSION]), _checksum(packed), packed))
@@ -212,7 +202,7 @@ class Fold:
         fold._doubted = state["doubted"]
         fold.sigma.load(state["sigma"])
         fold.alerts.load(state["alerts"])
-        fold._recent, fold._before = set(state["recent"]), set(state["before"])
+        fold._duplicates.load(state["duplicates"])
         return fold
 
 

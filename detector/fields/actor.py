@@ -74,6 +74,12 @@ def kind_of(username: str | None) -> str | None:
     return "controlplane" if username in CONTROL_PLANE or username.startswith(_EKS) else "human"
 
 
+@lru_cache(maxsize=8192)
+def namespace_of(username: str | None) -> str | None:
+    """Give the namespace in a service account's username; None for any other."""
+    return username.split(":")[2] or None if username and kind_of(username) == "serviceaccount" else None
+
+
 def _effective(event: Event) -> UserInfo | None:
     return event.impersonatedUser or event.user
 
@@ -105,8 +111,8 @@ def actor_kind(event: Event) -> str | None:
 @derived("actor.namespace", "text")
 def actor_namespace(event: Event) -> str | None:
     """The namespace of an acting service account (system:serviceaccount:NAMESPACE:NAME); null for anybody else."""
-    name = (event.user and event.user.username) or ""
-    return name.split(":")[2] or None if kind_of(name) == "serviceaccount" else None
+    user = event.user
+    return None if user is None else namespace_of(user.username)
 
 
 @derived("actor.name", "text")

@@ -239,7 +239,7 @@ def _within(predicate: Predicate) -> str | None:
     match predicate:
         case Atom() | Each() if isinstance(predicate, Each) or predicate.kind not in {"null", "keyword"}:
             field = field_named(predicate.path.root)
-            return field.within if field else None
+            return (field.within or (field.name if predicate.path.keys else None)) if field else None
         case And():
             return next((found for part in predicate.parts if (found := _within(part)) is not None), None)
         case Or():
