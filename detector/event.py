@@ -24,7 +24,7 @@ SECOND = 1_000_000
 _ABSENT = msgspec.Raw()
 
 
-class ObjectRef(msgspec.Struct, gc=False):
+class ObjectRef(msgspec.Struct, gc=False, omit_defaults=True):
     """The object a request is about."""
 
     resource: str | None = None
@@ -37,7 +37,7 @@ class ObjectRef(msgspec.Struct, gc=False):
     subresource: str | None = None
 
 
-class UserInfo(msgspec.Struct, gc=False):
+class UserInfo(msgspec.Struct, gc=False, omit_defaults=True):
     """Who sent a request, or whom it impersonates."""
 
     username: str | None = None
@@ -46,7 +46,7 @@ class UserInfo(msgspec.Struct, gc=False):
     extra: dict[str, list[str] | None] | None = None
 
 
-class ResponseStatus(msgspec.Struct, gc=False):
+class ResponseStatus(msgspec.Struct, gc=False, omit_defaults=True):
     """The API server's answer (``metav1.Status`` without its details)."""
 
     code: int | None = None
@@ -55,7 +55,7 @@ class ResponseStatus(msgspec.Struct, gc=False):
     message: str | None = None
 
 
-class AuthenticationMetadata(msgspec.Struct, gc=False):
+class AuthenticationMetadata(msgspec.Struct, gc=False, omit_defaults=True):
     """How a constrained impersonation was allowed (Kubernetes 1.35 and later)."""
 
     impersonationConstraint: str | None = None

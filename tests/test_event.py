@@ -77,6 +77,12 @@ def test_a_body_that_one_parser_refuses_does_not_hide(body: bytes) -> None:
     assert one.as_dict()["requestObject"]["hostPID"] is True
 
 
+def test_absent_attributes_are_left_out() -> None:
+    plain = event(objectRef={"resource": "pods"}, userAgent=None).as_dict()
+    assert plain["objectRef"] == {"resource": "pods"}
+    assert "userAgent" not in plain
+
+
 def test_a_body_that_is_no_json_is_none() -> None:
     one = event()
     one.requestObject = msgspec.Raw(b"{")

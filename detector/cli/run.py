@@ -1,6 +1,7 @@
 """Running a command, and what its end means: exit codes and the one line on stderr.
 
-0 fine, 1 findings (``--fail-on``), 2 unusable input or rules, 3 wrong flags or settings, 70 a bug, 130 interrupted.
+0 fine, 1 findings (``--fail-on``), 2 unusable input or rules, 3 wrong flags or settings, 70 a bug, 130 interrupted, 141
+the reader of stdout went away.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from detector.errors import RedshankError
 from detector.report.plain import plain
 
 USAGE, BUG, INTERRUPTED = 3, 70, 130
-ISSUES = "https://github.com/redshank/redshank/issues"
 _ClickError: type = typer.BadParameter.__mro__[2]
 """click's ClickException; newer versions of typer bring a copy of click along."""
 
@@ -63,5 +63,5 @@ def _broken_pipe() -> int:
 def _bug(error: Exception) -> int:
     if os.environ.get("REDSHANK_DEBUG") == "1":
         traceback.print_exc()
-    hint = f"this is a bug, please report it at {ISSUES}; REDSHANK_DEBUG=1 shows where it happened"
+    hint = "this is a bug, please report it; REDSHANK_DEBUG=1 shows where it happened"
     return _failed(f"{type(error).__name__}: {error} ({hint})", BUG)

@@ -32,6 +32,8 @@ class Outcome:
     """Rules that raised, and how often."""
     evicted: int = 0
     """Alerts closed early because too many were open."""
+    let_go: int = 0
+    """Groups of correlations and requests forgotten because there were too many."""
     problems: list[str] = field(default_factory=list)
     """What the source says about its files."""
     files: list[str] = field(default_factory=list)
@@ -52,6 +54,8 @@ class Outcome:
             yield self.summary.outside, "events outside --since and --until"
         if self.evicted:
             yield self.evicted, "alerts closed early: too many were open at once"
+        if self.let_go:
+            yield self.let_go, "correlation groups and requests let go: too many at once, some counts may be too low"
         for rule, failed in self.failures.items():
             yield failed, f"errors inside rule {rule}: please report them"
         for problem in self.problems:

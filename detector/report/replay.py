@@ -118,6 +118,7 @@ def _outcome(
         rules=sum(rule.alerts for rule in fold.sigma.rules) + len(fold.sigma.correlators),
         failures=fold.sigma.failures,
         evicted=fold.alerts.evicted,
+        let_go=fold.sigma.evicted,
         problems=source.problems + [f"{path}: no audit log, passed over" for path in source.ignored],
         files=source.files,
         bytes_read=source.bytes_read,

@@ -64,4 +64,4 @@ def period(first: int, last: int, dash: str) -> str:
 def level_counts(levels: dict[Level, int], dot: str) -> str:
     """Write counts by level, the highest first: 4 high · 2 low."""
     parts = [f"{number(levels[level])} {level.name}" for level in sorted(levels, reverse=True) if levels[level]]
-    return f" {dot} ".join(parts)
+    return (f" {dot} " if dot != "," else ", ").join(parts)

@@ -108,6 +108,11 @@ class SigmaDetector:
             self._requests.put(key, event.stage or "")
         return known is not None and known != event.stage
 
+    @property
+    def evicted(self) -> int:
+        """Groups and requests let go because there were too many."""
+        return self._requests.evicted + sum(one.windows.evicted for one in self.correlators)
+
     def forget(self) -> None:
         """Empty all windows: time has gone back, and what they hold lies in the future."""
         for correlator in self.correlators:

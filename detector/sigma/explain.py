@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -80,5 +81,5 @@ def shown(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
-    as_text = str(value)
+    as_text = json.dumps(value, default=str) if isinstance(value, dict | list) else str(value)
     return as_text if len(as_text) <= LONGEST else as_text[: LONGEST - 1] + "…"

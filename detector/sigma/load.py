@@ -189,6 +189,8 @@ def _check_kind(body: Any) -> None:
     kind = str(body.get("type", "")).lower() if isinstance(body, dict) else ""
     if kind in LATER:
         raise _at(f"correlation type {kind} is not supported; there are {', '.join(sorted(KINDS))}", "type")
+    if kind.startswith("temporal") and "condition" in body:
+        raise _at("temporal correlations ask for all of their rules; a condition is not supported", "condition")
 
 
 def _check_correlation(parsed: SigmaCorrelationRule) -> None:
@@ -204,30 +206,31 @@ def _at(message: str, key: str) -> RuleError:
 
 
 def assemble(loaded: Iterable[Loaded], packs: Iterable[str]) -> RuleSet:
-    """Resolve references and choose packs: base rules come along with the correlations that need them."""
+    """Resolve references and choose packs: base rules come along with the correlations that need them.
+
+    A base rule is silent by itself where a correlation in use counts it without ``generate: true``.
+    """
     loaded, packs = list(loaded), set(packs)
     exemptions = [one.made for one in loaded if isinstance(one.made, Exemption)]
-    rules = {one.made.info.id: _exempt(one, exemptions) for one in loaded if isinstance(one.made, Rule)}
-    chained = {each for one in loaded if isinstance(one.made, SigmaCorrelationRule) for each in (one.id, one.name)}
-    names = {one.name: one.made.info.id for one in loaded if isinstance(one.made, Rule) and one.name}
-    chosen = {id_ for id_, rule in rules.items() if rule.info.pack in packs}
-    correlations, needed, silent = [], set(), set()
-    for one in loaded:
-        if not isinstance(one.made, SigmaCorrelationRule):
-            continue
-        bases = _bases(one, rules, names, chained)
-        correlation = _correlation(one, bases)
-        if not one.made.generate:
-            silent |= set(correlation.bases)
-        if correlation.info.pack in packs:
-            correlations.append(correlation)
-            needed |= set(correlation.bases)
-    kept = [
-        msgspec.structs.replace(rule, alerts=id_ in chosen - silent)
-        for id_, rule in rules.items()
-        if id_ in (chosen - silent) | needed
-    ]
-    return RuleSet(tuple(kept), tuple(correlations), tuple(exemptions), tuple(loaded))
+    rules = {one.id: _exempt(one, exemptions) for one in loaded if isinstance(one.made, Rule)}
+    correlations = _correlations(loaded, rules)
+    used = [(one, made) for one, made in correlations if made.info.pack in packs]
+    needed = {base for _, made in used for base in made.bases}
+    silent = {base for one, made in used if not one.made.generate for base in made.bases}
+    alerting = {id_ for id_, rule in rules.items() if rule.info.pack in packs} - silent
+    kept = [_alerting(rule, id_ in alerting) for id_, rule in rules.items() if id_ in alerting | needed]
+    return RuleSet(tuple(kept), tuple(made for _, made in used), tuple(exemptions), tuple(loaded))
+
+
+def _correlations(loaded: list[Loaded], rules: dict[str, Rule]) -> list[tuple[Loaded, Correlation]]:
+    parsed = [one for one in loaded if isinstance(one.made, SigmaCorrelationRule)]
+    chained = {name for one in parsed for name in (one.id, one.name)}
+    names = {one.name: one.id for one in loaded if isinstance(one.made, Rule) and one.name}
+    return [(one, _correlation(one, _bases(one, rules, names, chained))) for one in parsed]
+
+
+def _alerting(rule: Rule, alerts: bool) -> Rule:
+    return msgspec.structs.replace(rule, alerts=alerts)
 
 
 def _exempt(one: Loaded, exemptions: list[Exemption]) -> Rule:

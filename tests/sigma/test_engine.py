@@ -12,7 +12,7 @@ from detector.sigma import compile as compiling
 from detector.sigma import engine, predicate
 from detector.sigma.engine import ALL, SigmaDetector
 from detector.sigma.load import load
-from tests.support import event, rule, rule_file, secret
+from tests.support import correlation, event, rule, rule_file, secret
 
 EXEC = rule("exec", {"s": {"key": "pods/exec"}, "condition": "s"}, level="high")
 
@@ -88,6 +88,11 @@ def test_a_filter_without_names_is_for_all_rules_and_filters_base_rules() -> Non
         "filter": {"rules": "any", "jane": {"actor": "jane@example.com"}, "condition": "not jane"},
     }
     assert not check(detector(rule("read"), rule("other"), exemption), secret(1))
+
+
+def test_a_correlation_that_is_off_does_not_silence_its_base_rule() -> None:
+    off = {**correlation("off", "event_count", ["read"], {"gte": 3}), "redshank": {"pack": "hunting"}}
+    assert [found.title for found in check(detector(rule("read"), off), secret())] == ["read"]
 
 
 @pytest.fixture

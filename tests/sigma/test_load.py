@@ -73,6 +73,7 @@ WRONG_COUNTS: list[tuple[str, str, str, str]] = [
     ("sum", "event_count", "value_sum", "correlation type value_sum is not supported"),
     ("type", "event_count", "frob_count", "'frob_count' is no valid Sigma correlation type"),
     ("lt", "gte: 3", "lt: 3", "correlations can ask for gte or gt only"),
+    ("temporal", "event_count", "temporal", "temporal correlations ask for all of their rules"),
     ("reference", "[read]", "[gone]", "correlation: 'gone': there is no such rule"),
     ("group-by", "[actor]", "[frob]", "unknown field 'frob'"),
     ("timespan", "5m", "5 minutes", "Timespan '5 minutes' is invalid"),
