@@ -1,7 +1,7 @@
 """Facets: a few small properties of every request that decide most rules before an event is looked at.
 
-Verb, resource, subresource, kind of actor, outcome, answer code and impersonation are the key of a request. Words that
-no rule names are all one word, `OTHER`, so that a client cannot cause compilations by inventing verbs or resources.
+Verb, resource, subresource, outcome, answer code, impersonation and what the actor is are the key of a request. Words
+that no rule names are all one word, `OTHER`, so that a client cannot cause compilations by inventing some.
 `specialise` answers what the key alone decides of a rule.
 """
 
@@ -39,10 +39,12 @@ NAMES = (
     "verb",
     "objectRef.resource",
     "objectRef.subresource",
-    "actor.kind",
     "outcome",
     "responseStatus.code",
     "impersonation",
+    "actor.kind",
+    "actor.namespace",
+    "actor.builtin",
 )
 FACETS = {parse(name)[0]: number for number, name in enumerate(NAMES)}
 (RESOURCE,), (KEY,) = parse("objectRef.resource"), parse("key")
@@ -73,6 +75,7 @@ class Vocabulary:
                 if atom.kind == "equal":
                     self._learn(atom.path, [str(operand).lower() for operand in atom.operands])
         self._look_up = tuple(words.__getitem__ for words in self.words)
+        self._actors: dict[str, Key] = {}
 
     def _learn(self, path: Path, operands: list[str]) -> None:
         if path in FACETS:
@@ -84,20 +87,29 @@ class Vocabulary:
 
     def key(self, event: Event) -> Key:
         """Give the key of an event."""
-        verbs, resources, subresources, kinds, outcomes, codes, impersonations = self._look_up
-        ref, status = event.objectRef, event.responseStatus
+        verbs, resources, subresources, outcomes, codes, impersonations, *_ = self._look_up
+        ref, status, user = event.objectRef, event.responseStatus, event.user
+        actor = self._actors.get(user.username) if user is not None and user.username else None
         return (
             verbs(event.verb),
             None if ref is None else resources(ref.resource),
             None if ref is None else subresources(ref.subresource),
-            kinds(_kind(event)),
             outcomes(_outcome(event)),
             None if status is None else codes(status.code),
             None if event.impersonatedUser is None else impersonations(_impersonation(event)),
+            *(actor or self._actor(event)),
         )
 
+    def _actor(self, event: Event) -> Key:
+        """Work out the facets of the actor, and remember them for the next event of the same user."""
+        facets = tuple(words(field(event)) for words, field in zip(self._look_up[-len(_ACTOR) :], _ACTOR, strict=True))
+        if event.user is not None and event.user.username and len(self._actors) < STRANGERS:
+            self._actors[event.user.username] = facets
+        return facets
 
-_kind, _outcome, _impersonation = (_FIELDS[name].compute for name in ("actor.kind", "outcome", "impersonation"))
+
+_outcome, _impersonation = _FIELDS["outcome"].compute, _FIELDS["impersonation"].compute
+_ACTOR = tuple(_FIELDS[name].compute for name in ("actor.kind", "actor.namespace", "actor.builtin"))
 
 
 def specialise(predicate: Predicate, key: Key) -> Predicate:

@@ -86,7 +86,7 @@ def test_many_rules_on_one_field_are_found_by_its_value(kind: str) -> None:
     ]
     rules = load([rule_file(*documents)]).rules
     compiler = Compiler(list(enumerate(one.predicate for one in rules)))
-    program = compiler.program(("get", *[None] * 6))
+    program = compiler.program(("get", *[None] * (len(facets.NAMES) - 1)))
     assert program is not None
     assert compiler.indexes
     assert program(event(userAgent="Agent-007"), 0) == [7]
