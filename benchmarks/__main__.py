@@ -40,7 +40,7 @@ def main() -> None:
 
 def replay(path: Path, files: list[RuleFile]) -> Callable[[], object]:
     """Give the task of replaying a file with these rules; loading them is not part of it."""
-    detectors = [Detector.load(rules=files, packs="core,extended,hunting") for _ in range(8)]
+    detectors = [Detector.load(rules=files, packs="core,extended") for _ in range(8)]
 
     def task() -> None:
         detector = detectors.pop()

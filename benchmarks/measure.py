@@ -20,14 +20,14 @@ def interleaved(tasks: dict[str, Callable[[], object]], rounds: int = 5) -> dict
     return best
 
 
-CHILD = """
+CHILD = r"""
 import re, sys
 from pathlib import Path
 from detector.cli import main
 try:
     main()
 finally:  # not ru_maxrss: that begins with what the parent had
-    print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1], file=sys.stderr)
+    print(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1], file=sys.stderr)
 """
 
 
@@ -35,7 +35,8 @@ def peak_memory(lines: Iterable[bytes]) -> int:
     """Replay lines through a pipe in a process of its own; gives its peak resident memory in KiB."""
     command = [sys.executable, "-c", CHILD, "replay", "-", "--json"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        assert process.stdin is not None and process.stderr is not None
+        assert process.stdin is not None
+        assert process.stderr is not None
         for line in lines:
             process.stdin.write(line + b"\n")
         process.stdin.close()

@@ -59,7 +59,12 @@ def _variations(originals: list[dict[str, Any]], number: int) -> Iterator[dict[s
 
 
 def _varied(detection: dict[str, Any], turn: int) -> dict[str, Any]:
-    return {name: part if name == "condition" else _other(part, turn) for name, part in detection.items()}
+    """Give other values; a rule that has none to vary gets a namespace, so that it does not fire as the original."""
+    varied = {name: part if name == "condition" else _other(part, turn) for name, part in detection.items()}
+    if varied == detection:
+        place = {"objectRef.namespace": f"team-{turn}"}
+        return {**detection, "place": place, "condition": f"({detection['condition']}) and place"}
+    return varied
 
 
 def _other(value: Any, turn: int, field: str = "") -> Any:

@@ -15,7 +15,7 @@ import msgspec
 from detector.alerts.group import Alerts
 from detector.duplicates import Duplicates
 from detector.errors import SnapshotError
-from detector.event import SECOND, Event
+from detector.event import SECOND, Event, micros
 from detector.finding import Alert, Finding, RuleInfo
 from detector.formats import Batch
 from detector.sigma.engine import SigmaDetector
@@ -144,7 +144,7 @@ class Fold:
 
     def _time(self, event: Event, received_at: int | None) -> int:
         """Give the time an event counts at (law 8), and move the watermark."""
-        time = event.time
+        time = micros(event.stageTimestamp) or event.time
         if time is None:
             self.counters.undated += 1
             time = self.watermark if received_at is None else received_at
