@@ -64,6 +64,10 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     source: str = ""
     group: tuple[str, ...] = ()
     """What findings of this rule must share, beside the actor, to be one alert."""
+    since: int | None = None
+    """The time of the first event it stands on, where these are more than one."""
+    targets: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
     audit_ids: tuple[str, ...] = ()
     """All events it stands on, where these are more than one (correlations)."""
     count: int = 1

@@ -33,6 +33,7 @@ class Open(msgspec.Struct):
     level: Level
     actor: str
     actor_kind: str
+    opened_at: int
     first_seen: int
     last_seen: int
     told_at: int = 0
@@ -61,7 +62,7 @@ class Alerts:
         key = group_key(finding)
         told: list[Alert] = []
         alert = self.open.get(key)
-        if alert is not None and abs(finding.time - alert.first_seen) >= WINDOW:
+        if alert is not None and abs(finding.time - alert.opened_at) >= WINDOW:
             told.append(self._close(key))
             alert = None
         opened = alert is None
@@ -77,7 +78,7 @@ class Alerts:
 
     def expire(self, now: int) -> list[Alert]:
         """Close the alerts whose window is over at ``now``."""
-        over = [key for key, alert in self.open.items() if alert.first_seen + WINDOW <= now]
+        over = [key for key, alert in self.open.items() if alert.opened_at + WINDOW <= now]
         return [self._close(key) for key in over]
 
     def close_all(self) -> list[Alert]:
@@ -140,6 +141,7 @@ def _opened(key: Key, finding: Finding, info: RuleInfo, cluster: str) -> Open:
         level=finding.level,
         actor=finding.actor,
         actor_kind=finding.actor_kind,
+        opened_at=finding.time,
         first_seen=finding.time,
         last_seen=finding.time,
     )
@@ -148,10 +150,12 @@ def _opened(key: Key, finding: Finding, info: RuleInfo, cluster: str) -> Open:
 def _take_in(alert: Open, finding: Finding, event: Event) -> None:
     alert.count += finding.count
     alert.level = max(alert.level, finding.level)
-    alert.first_seen = min(alert.first_seen, finding.time)
+    alert.first_seen = min(alert.first_seen, finding.time if finding.since is None else finding.since)
     alert.last_seen = max(alert.last_seen, finding.time)
-    _list(alert.targets, scrub(finding.target), MAX_LISTED)
-    _list(alert.sources, finding.source, MAX_LISTED)
+    for target in finding.targets or (finding.target,):
+        _list(alert.targets, scrub(target), MAX_LISTED)
+    for source in finding.sources or (finding.source,):
+        _list(alert.sources, source, MAX_LISTED)
     for audit_id in finding.audit_ids:
         _list(alert.audit_ids, audit_id, MAX_AUDIT_IDS)
     for reason in finding.reasons:

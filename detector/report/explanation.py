@@ -45,7 +45,7 @@ def questions(catalogue: Catalogue, one: Loaded) -> list[tuple[str, str, Predica
         return [(one.id, one.made.title, one.made.predicate)]
     correlation = counting(catalogue, one)
     ids = correlation.bases if correlation else (one.id,)
-    return [(rule.info.id, rule.info.title, rule.predicate) for rule in catalogue.rules.rules if rule.info.id in ids]
+    return [(rule.info.id, rule.info.title, rule.whole) for rule in catalogue.rules.rules if rule.info.id in ids]
 
 
 def counting(catalogue: Catalogue, one: Loaded) -> Correlation | None:

@@ -15,13 +15,16 @@ import msgspec
 
 from detector.bounded import BoundedMap
 from detector.event import SECOND, Event
+from detector.fields import value_of
 from detector.sigma.predicate import text
 from detector.sigma.rule import Correlation
 
 GROUPS = 10_000
 ENTRIES = 16
 AUDIT_ID = 256
-"""Longest audit id kept; clients choose them."""
+"""Longest audit id or other text of an event kept; clients choose them."""
+MOST_VALUES = 8
+"""Most distinct values named in a reason."""
 
 
 class Entry(msgspec.Struct, order=True, array_like=True):
@@ -33,6 +36,20 @@ class Entry(msgspec.Struct, order=True, array_like=True):
     base: int
     audit_id: str
     value: str = ""
+    target: str = ""
+    source: str = ""
+
+
+def _entry(event: Event, now: int, base: int, value: str) -> Entry:
+    return Entry(
+        now,
+        event.fingerprint,
+        base,
+        (event.auditID or "")[:AUDIT_ID],
+        value,
+        (value_of("target", event) or "")[:AUDIT_ID],
+        value_of("source.ip", event) or "",
+    )
 
 
 class Window(msgspec.Struct, array_like=True):
@@ -66,12 +83,11 @@ class Correlator:
         group = self._group(base, event)
         if group is None:
             return []
-        window = self.windows.pop(group) or Window([])
-        audit_id = (event.auditID or "")[:AUDIT_ID]
-        fresh = [Entry(now, event.fingerprint, base, audit_id, value) for value in self._counted(base, event)]
-        for entry in fresh:
-            self._admit(window, entry)
-        crossed = self._judge(group, window) if fresh else []
+        window = self.windows.get(group) or Window([])
+        values = self._counted(base, event)
+        for value in values:
+            self._admit(window, _entry(event, now, base, value))
+        crossed = self._judge(group, window) if values else []
         self.windows.put(group, window)
         return crossed
 
@@ -142,7 +158,8 @@ class Correlator:
         span = f"within {self.rule.span // SECOND} s"
         count = f"{len(crossing.entries)} {span}"
         if self.rule.kind == "value_count":
-            return f"distinct {self.rule.value[0]}", count
+            values = ", ".join(entry.value for entry in crossing.entries[:MOST_VALUES])
+            return f"distinct {self.rule.value[0]}", f"{count}: {values}"
         return ("events" if self.rule.kind == "event_count" else "rules in turn"), count
 
     def dump(self) -> dict[str, Any]:

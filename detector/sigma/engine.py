@@ -10,7 +10,7 @@ from detector.fields import value_of
 from detector.finding import Finding, Level, Reason, RuleInfo, make_id
 from detector.sigma.compile import PROGRAMS, Compiler, Program
 from detector.sigma.correlate import AUDIT_ID, Correlator, Crossing
-from detector.sigma.explain import reasons
+from detector.sigma.explain import reasons, shown_fields
 from detector.sigma.facets import Key, Vocabulary
 from detector.sigma.load import RuleSet
 from detector.sigma.predicate import holds
@@ -30,6 +30,9 @@ class SigmaDetector:
         self.rules = rules.rules
         self.correlators = [Correlator(one) for one in rules.correlations]
         self.failures: dict[str, int] = {}
+        """Ids of rules that raised, and how often."""
+        self.silenced: dict[str, int] = {}
+        """Titles of filters, and how many findings each has silenced."""
         self._vocabulary = Vocabulary(rule.predicate for rule in self.rules)
         numbered = [(number, rule.predicate) for number, rule in enumerate(self.rules)]
         self._compilers = {
@@ -89,16 +92,25 @@ class SigmaDetector:
         for hit in hits:
             failed, number = hit < 0, max(hit, ~hit)
             rule = self.rules[number]
-            if self._second_stage(rule, event):
+            if self._second_stage(rule, event) or self._silenced(rule, event, now):
                 continue
             if failed:
                 found.append(_failure(rule, event, now))
                 continue
             if rule.alerts:
-                found.append(finding(rule.info, event, now, reasons(rule.predicate, event, now)))
+                why = (*reasons(rule.predicate, event, now), *shown_fields(rule.shows, event))
+                found.append(finding(rule.info, event, now, why))
             for correlator, base in self._feeds.get(number, ()):
                 found.extend(_crossed(correlator, each, event, now) for each in correlator.feed(base, event, now))
         return found
+
+    def _silenced(self, rule: Rule, event: Event, now: int) -> bool:
+        """Tell whether a filter exempts the event, and count it: silence is not silent."""
+        for exemption in rule.exemptions:
+            if not holds(exemption.predicate, event, now):
+                self.silenced[exemption.title] = self.silenced.get(exemption.title, 0) + 1
+                return True
+        return False
 
     def _second_stage(self, rule: Rule, event: Event) -> bool:
         """Tell whether another stage of this request was a finding of this rule already."""
@@ -123,13 +135,14 @@ class SigmaDetector:
         return {
             "requests": self._requests.dump(),
             "failures": self.failures,
+            "silenced": self.silenced,
             "windows": {one.rule.info.id: one.dump() for one in self.correlators},
         }
 
     def load(self, state: dict[str, Any]) -> None:
         """Take over what `dump` gave; windows of correlations that are gone are let go."""
         self._requests.load(state["requests"])
-        self.failures = dict(state["failures"])
+        self.failures, self.silenced = dict(state["failures"]), dict(state["silenced"])
         for correlator in self.correlators:
             if correlator.rule.info.id in state["windows"]:
                 correlator.load(state["windows"][correlator.rule.info.id])
@@ -177,7 +190,10 @@ def _crossed(correlator: Correlator, crossing: Crossing, event: Event, now: int)
         tuple(why),
         id=make_id(info.id, *crossing.group, crossing.first),
         group=crossing.group,
+        since=entries[0].time,
         audit_ids=tuple(dict.fromkeys(entry.audit_id for entry in entries)),
+        targets=tuple(dict.fromkeys(entry.target for entry in entries)),
+        sources=tuple(dict.fromkeys(entry.source for entry in entries)),
         count=len(entries),
         continues=crossing.again,
     )

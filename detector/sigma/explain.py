@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from detector.event import rfc3339
 from detector.finding import Reason
+from detector.sigma.path import Path
 from detector.sigma.predicate import And, Atom, Each, Named, Not, Or, Predicate, Since, holds, passing
 
 LONGEST = 200
@@ -31,6 +33,12 @@ def reasons(predicate: Predicate, subject: Any, now: int) -> tuple[Reason, ...]:
     found: dict[Reason, None] = {}
     _collect(predicate, subject, now, "", "", found)
     return tuple(found)[:MOST]
+
+
+def shown_fields(paths: Iterable[Path], subject: Any) -> tuple[Reason, ...]:
+    """Give the values of the fields that a rule shows beside its reasons."""
+    values = ((path, [shown(value) for value in path.getter()(subject)[:5]]) for path in paths)
+    return tuple(Reason("shown", path.name, ", ".join(found)) for path, found in values if found)
 
 
 def _collect(node: Predicate, subject: Any, now: int, name: str, prefix: str, found: dict[Reason, None]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, time
 from typing import Any
 
@@ -18,7 +19,7 @@ from detector.errors import RuleError
 from detector.event import EPOCH, MICROSECOND, SECOND
 from detector.finding import Level, RuleInfo
 from detector.sigma.path import Path, parse
-from detector.sigma.predicate import And, Or, Predicate, Since, atoms
+from detector.sigma.predicate import Or, Since, atoms
 from detector.sigma.rule import Correlation, Exemption, Extras, Rule
 from detector.sigma.source import Document, RuleFile, documents
 from detector.sigma.translate import translate
@@ -147,7 +148,14 @@ def _rule_id(parsed: SigmaRuleBase) -> str:
 def _rule(parsed: SigmaRule, extras: Extras) -> Rule:
     predicate = translate(parsed.detection)
     early = any(atom.path.name == "stage" for atom in atoms(predicate))
-    return Rule(_info(parsed, extras), predicate, early=early)
+    return Rule(_info(parsed, extras), predicate, early=early, shows=tuple(_shown(parsed)))
+
+
+def _shown(parsed: SigmaRule) -> Iterator[Path]:
+    """Give the fields that findings show; published rules name fields of other products too, which are passed over."""
+    for name in parsed.fields or ():
+        with suppress(ValueError):
+            yield parse(name)[-1]
 
 
 def _info(parsed: SigmaRuleBase, extras: Extras) -> RuleInfo:
@@ -211,6 +219,7 @@ def assemble(loaded: Iterable[Loaded], packs: Iterable[str]) -> RuleSet:
     A base rule is silent by itself where a correlation in use counts it without ``generate: true``.
     """
     loaded, packs = list(loaded), set(packs)
+    _check_exemptions(loaded)
     exemptions = [one.made for one in loaded if isinstance(one.made, Exemption)]
     rules = {one.id: _exempt(one, exemptions) for one in loaded if isinstance(one.made, Rule)}
     correlations = _correlations(loaded, rules)
@@ -235,11 +244,18 @@ def _alerting(rule: Rule, alerts: bool) -> Rule:
 
 def _exempt(one: Loaded, exemptions: list[Exemption]) -> Rule:
     rule: Rule = one.made
-    predicate: Predicate = rule.predicate
-    for exemption in exemptions:
-        if not exemption.rules or rule.info.id in exemption.rules or (one.name and one.name in exemption.rules):
-            predicate = And((predicate, exemption.predicate))
-    return msgspec.structs.replace(rule, predicate=predicate)
+    mine = [each for each in exemptions if not each.rules or {one.id, one.name} & set(each.rules)]
+    return msgspec.structs.replace(rule, exemptions=tuple(mine))
+
+
+def _check_exemptions(loaded: list[Loaded]) -> None:
+    """A filter for a rule that is not there would silence nothing, and nobody would notice."""
+    known = {name for one in loaded if isinstance(one.made, Rule) for name in (one.id, one.name)}
+    for one in loaded:
+        for reference in one.made.rules if isinstance(one.made, Exemption) else ():
+            if reference not in known:
+                message = f"filter: there is no rule {reference!r} (filters apply to rules about single events)"
+                raise one.document.error(message, ["filter", "rules"])
 
 
 def _bases(one: Loaded, rules: dict[str, Rule], names: dict[str, str], chained: set[str]) -> tuple[str, ...]:

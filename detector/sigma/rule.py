@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from detector.errors import ConfigError
 from detector.finding import RuleInfo
 from detector.sigma.path import Path
-from detector.sigma.predicate import Predicate
+from detector.sigma.predicate import And, Predicate
 
 Pack = Literal["core", "extended", "hunting"]
 PACKS: tuple[Pack, ...] = ("core", "extended", "hunting")
@@ -65,6 +65,17 @@ class Extras(BaseModel):
     expires: date | None = Field(default=None, description="Filters: the day it ends (event time, UTC).")
 
 
+class Exemption(msgspec.Struct, frozen=True):
+    """A Sigma filter: where its predicate does not hold, the rules it names stay silent."""
+
+    id: str
+    title: str
+    rules: tuple[str, ...]
+    """Ids or names of rules; empty for all."""
+    predicate: Predicate
+    extras: Any = None
+
+
 class Rule(msgspec.Struct, frozen=True):
     """A rule about single events."""
 
@@ -74,6 +85,17 @@ class Rule(msgspec.Struct, frozen=True):
     """False for base rules that only feed correlations."""
     early: bool = False
     """It speaks of ``stage`` and so is asked about RequestReceived too."""
+    exemptions: tuple[Exemption, ...] = ()
+    """The filters that apply to it."""
+    shows: tuple[Path, ...] = ()
+    """What its findings show beside their reasons (Sigma's ``fields``)."""
+
+    @property
+    def whole(self) -> Predicate:
+        """The rule's predicate with its filters."""
+        return (
+            And((self.predicate, *(each.predicate for each in self.exemptions))) if self.exemptions else self.predicate
+        )
 
 
 class Correlation(msgspec.Struct, frozen=True):
@@ -90,14 +112,3 @@ class Correlation(msgspec.Struct, frozen=True):
     threshold: int
     value: tuple[Path, ...] = ()
     """value_count: the field whose distinct values count, for each base rule."""
-
-
-class Exemption(msgspec.Struct, frozen=True):
-    """A Sigma filter: where its predicate does not hold, the rules it names stay silent."""
-
-    id: str
-    title: str
-    rules: tuple[str, ...]
-    """Ids or names of rules; empty for all."""
-    predicate: Predicate
-    extras: Any = None

@@ -63,6 +63,8 @@ def documents(file: RuleFile) -> Iterator[Document]:
             if not isinstance(data, dict):
                 raise RuleError("a rule must be a mapping of keys to values", file.path, 1, 1)
             yield Document(file, number, data)
+    except ValueError as error:  # such as a date of 30 February
+        raise RuleError(f"not YAML: {error}", file.path) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error)

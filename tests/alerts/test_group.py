@@ -12,7 +12,7 @@ from detector.alerts.group import MAX_AUDIT_IDS, MAX_LISTED, MAX_SAMPLES, Alerts
 from detector.event import Event
 from detector.finding import Alert
 from detector.fold import Record
-from tests.support import batch, event, fold_with, rule, seconds, secret
+from tests.support import batch, correlation, event, fold_with, rule, seconds, secret
 
 READ = rule("read", level="high", redshank={"runbook": ["ask"]})
 REFUSED = rule("refused", {"s": {"responseStatus.code": 401}, "condition": "s"})
@@ -66,6 +66,16 @@ def test_an_alert_is_told_when_it_opens_every_five_minutes_and_when_it_closes() 
 def test_ids_are_the_same_each_time_and_differ_by_first_finding() -> None:
     (one,), (again,), (other,) = closed(secret(1)), closed(secret(1)), closed(secret(2))
     assert one.id == again.id != other.id
+
+
+def test_an_alert_of_a_correlation_names_every_event_it_stands_on() -> None:
+    count = correlation("many", "event_count", ["read"], {"gte": 3})
+    events = [secret(n, at=300 * n, name=f"s{n}") for n in range(4)]
+    slow = {**count, "correlation": {**count["correlation"], "timespan": "1h"}}
+    alerts = [alert for alert in told(*events, rules=(READ, slow)) if alert.status == "closed"]
+    (alert,) = alerts
+    assert alert.targets == tuple(f"prod/secrets/s{n}" for n in range(4))
+    assert (seconds(alert.first_seen), seconds(alert.last_seen), alert.count) == (0, 900, 4)
 
 
 def test_lists_are_capped_and_counts_are_exact() -> None:

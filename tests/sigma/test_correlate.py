@@ -143,13 +143,24 @@ def test_both_stages_of_a_request_count_once() -> None:
 
 
 def test_spam_of_new_groups_does_not_push_out_an_established_one() -> None:
+    """Law 4: learn, spam ten times the bound, attack; the same alert as without the spam."""
     one = detector(BASE, FIVE)
-    limit = one.correlators[0].windows.size
+    one.correlators[0].windows.size, one.correlators[0].windows.probation_size = 40, 10
     send(one, *reads(0, 1, user={"username": "attacker"}))
-    for number in range(10 * limit // 100):
-        send(one, secret(number, at=2 + number / 1e6, user={"username": f"spam-{number}"}))
+    for number in range(400):
+        send(one, secret(number, at=2 + number / 1e4, user={"username": f"spam-{number}"}))
     found = send(one, *[secret(10**6 + n, at=3 + n, user={"username": "attacker"}) for n in range(3)])
     assert [each.actor for each in crossings(found)] == ["attacker"]
+    assert one.evicted > 300
+
+
+def test_a_correlation_names_all_it_stands_on() -> None:
+    document = correlation("names", "value_count", ["read"], {"gte": 3, "field": "objectRef.name"})
+    (found,) = send(detector(BASE, document), *[secret(n, at=n, name=f"s{n}") for n in range(3)])
+    assert found.targets == ("prod/secrets/s0", "prod/secrets/s1", "prod/secrets/s2")
+    assert found.sources == ("192.0.2.10",)
+    assert found.since == found.time - 2_000_000
+    assert found.reasons[0].value == "3 within 10 s: s0, s1, s2"
 
 
 def test_windows_survive_dump_and_load() -> None:

@@ -79,6 +79,7 @@ def test_a_filter_silences_what_it_names_until_it_expires() -> None:
     assert [found.title for found in check(one, secret(1))] == ["other"]
     assert [found.title for found in check(one, secret(2, user={"username": "eve"}))] == ["read", "other"]
     assert [found.title for found in check(one, secret(3, at=4 * day))] == ["read", "other"]
+    assert one.silenced == {"backup": 1}
 
 
 def test_a_filter_without_names_is_for_all_rules_and_filters_base_rules() -> None:
@@ -93,6 +94,12 @@ def test_a_filter_without_names_is_for_all_rules_and_filters_base_rules() -> Non
 def test_a_correlation_that_is_off_does_not_silence_its_base_rule() -> None:
     off = {**correlation("off", "event_count", ["read"], {"gte": 3}), "redshank": {"pack": "hunting"}}
     assert [found.title for found in check(detector(rule("read"), off), secret())] == ["read"]
+
+
+def test_a_rule_shows_the_fields_it_names_when_they_have_a_value() -> None:
+    showing = rule("read", fields=["userAgent", "exec.command", "field.of.another.product"])
+    (found,) = check(detector(showing), secret(1, userAgent="curl/8"))
+    assert [str(why) for why in found.reasons if why.selection == "shown"] == ["userAgent = curl/8"]
 
 
 @pytest.fixture

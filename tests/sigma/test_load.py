@@ -93,6 +93,28 @@ def test_correlations_of_correlations_are_refused() -> None:
     assert "correlations of correlations are not supported" in error.message
 
 
+FILTER = """\
+---
+title: Backup
+logsource: {product: kubernetes, service: audit}
+filter:
+  rules: [read]
+  sel: {actor: backup}
+  condition: not sel
+redshank: {owner: sre, reason: nightly, expires: 2030-01-31}
+"""
+
+
+def test_a_filter_for_a_rule_that_is_not_there_is_refused() -> None:
+    load([RuleFile("r.yml", GOOD + FILTER)])
+    error = refused(GOOD + FILTER.replace("[read]", "[reed]"))
+    assert str(error).startswith("r.yml:14:3: filter: there is no rule 'reed'")
+
+
+def test_a_date_that_does_not_exist_is_an_error_of_the_file() -> None:
+    assert str(refused(GOOD + FILTER.replace("2030-01-31", "2030-02-31"))).startswith("r.yml: not YAML: day is out of")
+
+
 def test_all_errors_are_found_not_only_the_first() -> None:
     bad = GOOD.replace("condition: sel", "condition: gone")
     loaded, errors = load_all([RuleFile("a.yml", bad), RuleFile("b.yml", "["), RuleFile("c.yml", GOOD)])
