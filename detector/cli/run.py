@@ -1,7 +1,7 @@
 """Running a command, and what its end means: exit codes and the one line on stderr.
 
-0 fine, 1 findings (``--fail-on``), 2 unusable input or rules, 3 wrong flags or settings, 70 a bug, 130 interrupted, 141
-the reader of stdout went away.
+0 fine, 1 findings (``--fail-on``), 2 unusable input or rules, or output that cannot be written, 3 wrong flags or
+settings, 70 a bug, 130 interrupted, 141 the reader of stdout went away.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from detector.cli.app import app
 from detector.errors import RedshankError
 from detector.report.plain import plain
 
-USAGE, BUG, INTERRUPTED = 3, 70, 130
+UNUSABLE, USAGE, BUG, INTERRUPTED = 2, 3, 70, 130
 _ClickError: type = typer.BadParameter.__mro__[2]
 """click's ClickException; newer versions of typer bring a copy of click along."""
 
@@ -31,9 +31,11 @@ def run(arguments: list[str]) -> int:
     except (BrokenPipeError, SystemExit):  # typer exits by itself when a pipe breaks
         return _broken_pipe()
     except (KeyboardInterrupt, typer.Abort):
-        return INTERRUPTED
+        return _interrupted()
     except RedshankError as error:
         return _failed(str(error), error.exit_code)
+    except OSError as error:
+        return _unwritten(error)
     except Exception as error:
         if isinstance(error, _ClickError):
             return _usage(error)
@@ -54,10 +56,27 @@ def _usage(error: Exception) -> int:
     return _failed(f"{message} (see: {path} --help)", USAGE)
 
 
+def _interrupted() -> int:
+    print("redshank: interrupted", file=sys.stderr)  # noqa: T201
+    return INTERRUPTED
+
+
+def _unwritten(error: OSError) -> int:
+    """The disk is full or the like: say so, and nothing more when Python flushes at its end."""
+    _leave_stdout()
+    where = f"{error.filename}: " if error.filename else "cannot write to standard output: "
+    return _failed(f"{where}{error.strerror or error}", UNUSABLE)
+
+
 def _broken_pipe() -> int:
-    """The reader has seen enough: be silent, also when Python flushes at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """The reader has seen enough: be silent."""
+    _leave_stdout()
     return 128 + signal.SIGPIPE
+
+
+def _leave_stdout() -> None:
+    """What is still to be flushed goes nowhere, without an error."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _bug(error: Exception) -> int:

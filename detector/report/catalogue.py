@@ -20,9 +20,12 @@ LISTED = 5
 
 
 class Catalogue:
-    """All rules of all packs. Raises RuleError when one cannot be loaded."""
+    """All rules of all packs. Raises RuleError when one cannot be loaded, ConfigError when there are none."""
 
     def __init__(self, paths: Iterable[Path] = (), *, builtin: bool = True) -> None:
+        paths = list(paths)
+        if not builtin and not paths:
+            raise ConfigError("no rules: --no-builtin-rules needs --rules")
         self.loaded, errors = load_all(rule_files(paths, builtin=builtin))
         if errors:
             raise errors[0]

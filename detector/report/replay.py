@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import stat
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -23,6 +25,7 @@ from detector.report.terminal import Page
 from detector.report.when import Moment
 from detector.report.writer import STDOUT, AlertWriter, dumps, printable
 from detector.sources.files import FileSource
+from detector.sources.paths import STDIN
 
 FULL = 20
 """Alerts shown in full without ``--all``."""
@@ -49,8 +52,17 @@ class Options:
     def __post_init__(self) -> None:
         if self.json and self.out == STDOUT:
             raise ConfigError("--json and --out - both want standard output; give --out a file")
-        if STDOUT in self.paths and any(one and one.before is not None for one in (self.since, self.until)):
+        if STDOUT in self.paths and any(one and one.relative for one in (self.since, self.until)):
             raise ConfigError("times before the newest event need to read the input twice: give a time, or a file")
+        if not self.builtin and not self.rules:
+            raise ConfigError("no rules to run: --no-builtin-rules needs --rules")
+        if self.since and self.until and self.since.relative == self.until.relative:
+            _check_times(self.since.at(0), self.until.at(0))
+
+
+def _check_times(first: int, end: int) -> None:
+    if first > end:
+        raise ConfigError("--since is later than --until")
 
 
 def run(options: Options) -> int:
@@ -58,24 +70,26 @@ def run(options: Options) -> int:
     files = rule_files(options.rules, builtin=options.builtin)
     detector = Detector.load(rules=files, packs=options.packs)
     gc.freeze()
-    outcome = _fold(options, detector)
-    _check_events(outcome)
-    _tell(options, outcome)
+    with Interrupt() as interrupt:
+        outcome = _fold(options, detector, interrupt)
+        _tell(options, outcome)
+        sys.stdout.flush()
     if outcome.interrupted:
+        sys.stderr.write("redshank: interrupted\n")
         return INTERRUPTED
     highest = outcome.summary.highest
     failed = options.fail_on is not None and highest is not None and highest >= options.fail_on
     return FINDINGS if failed else 0
 
 
-def _fold(options: Options, detector: Detector) -> Outcome:
+def _fold(options: Options, detector: Detector, interrupt: Interrupt) -> Outcome:
     summary = Summary(options.level, None if options.all else KEPT)
     source = FileSource(options.paths)
+    _check_out(options.out, source.files)
     fold = detector.fold
     with ExitStack() as stack:
         writer = stack.enter_context(AlertWriter(options.out)) if options.out else None
-        interrupt = stack.enter_context(Interrupt())
-        batches = interrupt.guard(_chosen(options, source, summary, interrupt))
+        batches = interrupt.last(_chosen(options, source, summary, interrupt))
         bar = stack.enter_context(Bar(source))
 
         def told(batch: Batch, alerts: list[Alert]) -> None:
@@ -90,7 +104,29 @@ def _fold(options: Options, detector: Detector) -> Outcome:
             bar.show(fold.counters.events, summary.opened)
 
         replay(detector, batches, told)
-    return _outcome(options, detector, source, summary, interrupted=interrupt.asked)
+        outcome = _outcome(options, detector, source, summary, interrupted=interrupt.asked)
+        _check_events(outcome)
+        if writer:
+            writer.keep = outcome.counters.events > 0
+    return outcome
+
+
+def _check_out(out: str, files: Iterable[str]) -> None:
+    """Refuse to write over the input. Raises ConfigError."""
+    if out in {"", STDOUT}:
+        return
+    target = _status(out)
+    for file in files:
+        status = _status(0 if file == STDIN else file)
+        if target and status and stat.S_ISREG(target.st_mode) and os.path.samestat(target, status):
+            raise ConfigError(f"--out {out} is an input ({file}) and would be overwritten: give another file")
+
+
+def _status(file: str | int) -> os.stat_result | None:
+    try:
+        return os.stat(file)
+    except OSError:
+        return None
 
 
 def _chosen(options: Options, source: FileSource, summary: Summary, interrupt: Interrupt) -> Iterable[Batch]:
@@ -98,12 +134,14 @@ def _chosen(options: Options, source: FileSource, summary: Summary, interrupt: I
     since, until = options.since, options.until
     if since is None and until is None:
         return source
-    relative = any(one and one.before is not None for one in (since, until))
+    relative = any(one and one.relative for one in (since, until))
     end = newest(interrupt.guard(FileSource(options.paths))) if relative else 0
 
     def left(events: int) -> None:
         summary.outside += events
 
+    if since and until:
+        _check_times(since.at(end), until.at(end))
     return within(source, since.at(end) if since else None, until.at(end) if until else None, left)
 
 

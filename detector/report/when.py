@@ -26,6 +26,11 @@ class Moment:
         if self.before is None and self.time is None:
             raise ConfigError(f"{flag} {text!r}: give a time such as 2026-03-05T14:00:00Z, a date, or 2h or 7d")
 
+    @property
+    def relative(self) -> bool:
+        """Whether it hangs on the newest event."""
+        return self.before is not None
+
     def at(self, newest: int) -> int:
         """Give the time in microseconds, where the newest event is of time ``newest``."""
         return newest - self.before if self.before is not None else self.time or 0

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import msgspec
 import orjson
 
-from detector.errors import ConfigError
+from detector.errors import ConfigError, RedshankError
 from detector.event import rfc3339
 from detector.finding import Alert
 
@@ -64,6 +64,8 @@ class AlertWriter:
 
     def __init__(self, target: str) -> None:
         self.target = target
+        self.keep = True
+        """Whether the file is to get its name; otherwise one that is there already stays."""
         self._waiting: list[bytes] = []
         self._size = 0
         self._partial: Path | None = None
@@ -91,10 +93,18 @@ class AlertWriter:
             self._flush()
 
     def _flush(self) -> None:
-        self._file.write(b"".join(self._waiting))
-        self._file.flush()
+        try:
+            self._file.write(b"".join(self._waiting))
+            self._file.flush()
+        except OSError as error:
+            if self.target == STDOUT:
+                raise
+            raise self._unwritten(error) from None
         self._waiting.clear()
         self._size = 0
+
+    def _unwritten(self, error: OSError) -> RedshankError:
+        return RedshankError(f"cannot write {self.target}: {error.strerror or error}")
 
     def __enter__(self) -> AlertWriter:
         return self
@@ -103,19 +113,23 @@ class AlertWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Finish the file and give it its name; after an error the partial file is removed."""
+        done = False
         try:
             if kind is None:
                 self._flush()
+                done = self.keep
         finally:
-            self._close(keep=kind is None)
+            self._close(keep=done)
 
     def _close(self, *, keep: bool) -> None:
         if self.target == STDOUT:
-            self._file.flush()
             return
-        self._file.close()
-        if self._partial is not None:
-            if keep:
+        try:
+            self._file.close()
+            if self._partial is not None and keep:
                 self._partial.replace(self.target)
-            else:
+        except OSError as error:
+            raise self._unwritten(error) from None
+        finally:
+            if self._partial is not None:
                 self._partial.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.running import COMMAND, HOSTILE, environment, log_at, redshank, rules_at, secret_read
+from tests.cli.running import COMMAND, HOSTILE, ROOT, environment, log_at, redshank, rules_at, secret_read
 
 
 @pytest.fixture
@@ -140,6 +140,10 @@ WRONG_FLAGS: list[list[str]] = [
     ["--since", "yesterday"],
     ["--json", "--out", "-"],
     ["--out", "/nonexistent/alerts.jsonl"],
+    ["--no-builtin-rules"],
+    ["--since", "2024-10-05", "--until", "2024-10-04"],
+    ["--since", "1h", "--until", "2h"],
+    ["--since", "1h", "--until", "2024-10-01"],
 ]
 
 
@@ -150,6 +154,38 @@ def test_wrong_flags_are_3(log: Path, flags: list[str]) -> None:
     assert done.stdout == ""
     assert done.stderr.startswith("redshank: error: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_the_input_is_never_written_over(log: Path, only: list[str], tmp_path: Path) -> None:
+    before = log.read_bytes()
+    (tmp_path / "link").symlink_to(log)
+    for path, out in [(log, log), (tmp_path / "*.jsonl", log), (tmp_path, log), (log, tmp_path / "link")]:
+        done = redshank("replay", path, *only, "--out", out)
+        assert (done.returncode, done.stderr.count("overwritten")) == (3, 1)
+    assert log.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["audit.jsonl", "link", "rules.yml"]
+
+
+def test_a_replay_without_events_leaves_the_old_output(tmp_path: Path, only: list[str]) -> None:
+    out = tmp_path / "alerts.jsonl"
+    out.write_text("old")
+    assert redshank("replay", log_at(tmp_path), *only, "--out", out).returncode == 2
+    assert out.read_text() == "old"
+
+
+@pytest.mark.parametrize("flags", [["--out", "/dev/full"], ["--json"], [], ["--out", "-"]])
+def test_a_full_disk_is_2(log: Path, only: list[str], flags: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*COMMAND, "replay", str(log), *only, *flags],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr.decode().splitlines()[-1].endswith("No space left on device")
+    assert b"bug" not in done.stderr
 
 
 def test_relative_times_need_a_file() -> None:
@@ -195,7 +231,10 @@ def test_a_bad_rule_is_2_and_says_where(log: Path, tmp_path: Path) -> None:
     assert f"{bad}:5:5: unknown field" in done.stderr
 
 
-def test_an_interrupted_replay_of_a_pipe_tells_what_it_found(tmp_path: Path, only: list[str]) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_replay_of_a_pipe_tells_what_it_found(
+    tmp_path: Path, only: list[str], sent: signal.Signals
+) -> None:
     fifo, out = tmp_path / "fifo", tmp_path / "alerts.jsonl"
     os.mkfifo(fifo)
     command = [*COMMAND, "replay", "-", *only, "--out", str(out)]
@@ -206,12 +245,18 @@ def test_an_interrupted_replay_of_a_pipe_tells_what_it_found(tmp_path: Path, onl
         process.stdin.write(b"".join(secret_read(number) + b"\n" for number in range(20_000)))
         process.stdin.flush()
         time.sleep(2.5)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         stdout, stderr = process.communicate(timeout=30)
-    assert (process.returncode, stderr) == (130, b"")
+    assert (process.returncode, stderr) == (130, b"redshank: interrupted\n")
     assert b"Interrupted" in stdout
     assert b"jane@example.com" in stdout
     assert out.read_bytes().endswith(b"\n")
+
+
+def test_ctrl_c_while_modules_are_imported_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    done = redshank("replay", "-", stdin=b"", PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    assert (done.returncode, done.stderr) == (130, "redshank: interrupted\n")
 
 
 def test_a_closed_pipe_is_silent(tmp_path: Path) -> None:

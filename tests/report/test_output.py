@@ -172,6 +172,13 @@ def test_ctrl_c_ends_the_input_after_the_batch_at_hand() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_ctrl_c_does_not_disturb_what_comes_after_the_input() -> None:
+    with Interrupt() as interrupt:
+        assert len(list(interrupt.last(numbers()))) == 1000
+        os.kill(os.getpid(), signal.SIGINT)
+    assert not interrupt.asked
+
+
 def test_a_second_ctrl_c_is_not_held_back() -> None:
     with Interrupt():
         os.kill(os.getpid(), signal.SIGINT)
