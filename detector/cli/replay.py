@@ -27,7 +27,12 @@ def replay(
         ),
     ] = "informational",
     all_: Annotated[
-        bool, typer.Option("--all", help="Show every alert in full, not the 20 most severe.", rich_help_panel=SHOWN)
+        bool,
+        typer.Option(
+            "--all",
+            help="Show every alert in full, not just 20, or up to 40 of level high and above.",
+            rich_help_panel=SHOWN,
+        ),
     ] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print a summary as JSON instead of the screen.", rich_help_panel=SHOWN)

@@ -51,9 +51,9 @@ class Actor:
             del self.acts[min(self.acts, key=lambda title: (self.acts[title][1], -self.acts[title][0]))]
 
     def story(self, most: int) -> list[tuple[str, int, Level]]:
-        """Give the ``most`` severe things it did, in order of time: title, time, level."""
+        """Give the ``most`` severe things it did, by level, then by time: title, time, level."""
         severe = sorted(self.acts.items(), key=lambda item: (-item[1][1], item[1][0]))[:most]
-        return [(title, time, level) for title, (time, level) in sorted(severe, key=lambda item: item[1][0])]
+        return [(title, time, level) for title, (time, level) in severe]
 
 
 class Actors:

@@ -11,10 +11,12 @@ from detector.event import SECOND
 from detector.finding import Alert, Reason
 from detector.report.plain import cut, plain
 from detector.report.terminal import Glyphs, badge, columns
-from detector.report.words import clock, count, duration
+from detector.report.words import clock, count, duration, number
 
 LONGEST = 160
 """Longest value shown in a reason."""
+SHORT = 60
+"""Longest actor in a line."""
 LISTED = 3
 """Targets and addresses shown."""
 
@@ -22,13 +24,16 @@ LISTED = 3
 def in_full(alert: Alert, glyphs: Glyphs, *, advice: bool = True) -> Iterator[RenderableType]:
     """Draw an alert with everything a person needs to judge it; ``advice`` is False where it was given before."""
     yield Text.assemble("\n", badge(alert.level), "  ", (plain(alert.title), "bold"))
-    yield columns(_lines(alert, glyphs, advice=advice), 6, indent=3, style="dim")
+    yield columns(_lines(alert, glyphs, advice=advice), 11, indent=3, style="dim")
 
 
 def _lines(alert: Alert, glyphs: Glyphs, *, advice: bool) -> Iterator[tuple[str | Text, ...]]:
     yield "who", who(alert)
     yield from _targets(alert)
     yield "when", when(alert, glyphs)
+    if alert.audit_ids:
+        more = len(alert.audit_ids) - 1
+        yield "ids", cut(alert.audit_ids[0], LONGEST) + (f" and {number(more)} more" if more else "")
     yield from _why(alert, glyphs)
     rule, between = alert.rule, f" {glyphs.dot} "
     if attack := [*rule.tactics, *rule.techniques, *rule.threat_matrix]:
@@ -38,7 +43,7 @@ def _lines(alert: Alert, glyphs: Glyphs, *, advice: bool) -> Iterator[tuple[str 
     if rule.guide:
         yield "guide", rule.guide
     if rule.falsepositives:
-        yield "unless", between.join(rule.falsepositives)
+        yield "harmless if", between.join(rule.falsepositives)
     for index, step in enumerate(rule.runbook, start=1):
         yield "next" if index == 1 else "", f"{index}. {step}"
 
@@ -54,7 +59,8 @@ def when(alert: Alert, glyphs: Glyphs) -> str:
     """Write when it began, how long it went on and how many events it stands on."""
     span = alert.last_seen - alert.first_seen
     lasted = f" for {duration(span)}" if span >= SECOND else ""
-    return f"{clock(alert.first_seen, dated=True)} UTC{lasted} {glyphs.dot} {count(alert.count, 'event')}"
+    zone = " UTC" if alert.first_seen > 0 else ""
+    return f"{clock(alert.first_seen, dated=True)}{zone}{lasted} {glyphs.dot} {count(alert.count, 'event')}"
 
 
 def who(alert: Alert) -> Text:
@@ -103,9 +109,18 @@ def by_selection(alert: Alert) -> dict[str, list[Reason]]:
     return selections
 
 
-def in_brief(alert: Alert, glyphs: Glyphs) -> tuple[Text, ...]:
-    """Write an alert as one line: level, time, and what it is."""
+def in_brief(alert: Alert, glyphs: Glyphs, room: int) -> tuple[Text, ...]:
+    """Write an alert as one line: level, time, and what it is; its title is never cut."""
     times = f" {glyphs.times}{alert.count}" if alert.count > 1 else ""
     target = f" {glyphs.arrow} {cut(alert.targets[0], 80)}" if alert.targets else ""
-    what = Text.assemble((name(alert.actor), "bold"), f": {cut(alert.title, 60)}{times}", (target, "dim"))
+    left = max(room - len(alert.title), SHORT // 2)
+    what = Text.assemble((cut(alert.title, LONGEST), "bold"), cut(f"{times}: {_short(alert)}{target}", left))
     return badge(alert.level), Text(clock(alert.first_seen), "dim"), what
+
+
+def _short(alert: Alert) -> str:
+    """Write the actor where there is little room."""
+    account = alert.actor.removeprefix("system:serviceaccount:")
+    if alert.actor_kind == "serviceaccount" and account != alert.actor:
+        return cut(f"sa:{account.replace(':', '/')}", SHORT)
+    return cut(alert.actor, SHORT) or "(nobody named)"

@@ -36,6 +36,8 @@ class RulesJSON(msgspec.Struct):
     loaded: int
     failures: dict[str, int]
     """Errors inside rules, by rule id."""
+    silenced: dict[str, int]
+    """Findings silenced by filters, by the title of the filter."""
 
 
 class AlertCounts(msgspec.Struct):
@@ -83,7 +85,7 @@ def summary_json(outcome: Outcome) -> dict[str, Any]:
             counters={name: getattr(outcome.counters, name) for name in Counters.__slots__},
             first_event=None if summary.first is None else rfc3339(summary.first),
             last_event=None if summary.last is None else rfc3339(summary.last),
-            rules=RulesJSON(list(outcome.packs), outcome.rules, outcome.failures),
+            rules=RulesJSON(list(outcome.packs), outcome.rules, outcome.failures, outcome.silenced),
             alert_counts=_counts(outcome, len(alerts)),
             actors=[_actor(actor) for actor in summary.actors.top(ACTORS)],
             alerts=alerts,
@@ -97,7 +99,8 @@ def _input(outcome: Outcome) -> InputJSON:
         {"reason": reason, "count": entry.count, "places": entry.places}
         for reason, entry in outcome.summary.rejected.items()
     ]
-    return InputJSON(outcome.files, outcome.bytes_read, rejected, outcome.summary.outside, outcome.problems)
+    problems = outcome.problems + [f"{path}: no audit log, passed over" for path in outcome.ignored]
+    return InputJSON(outcome.files, outcome.bytes_read, rejected, outcome.summary.outside, problems)
 
 
 def _counts(outcome: Outcome, listed: int) -> AlertCounts:

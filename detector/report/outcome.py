@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from detector.fold import Counters
 from detector.report.summary import PLACES, Summary
+from detector.report.words import count
+from detector.sources.paths import STDIN
 
 COUNTED = {
     "skipped": "records without an audit event (control messages, other categories, empty lists)",
@@ -35,11 +38,39 @@ class Outcome:
     let_go: int = 0
     """Groups of correlations and requests forgotten because there were too many."""
     problems: list[str] = field(default_factory=list)
-    """What the source says about its files."""
+    """What was wrong with single files."""
+    ignored: list[str] = field(default_factory=list)
+    """Files of folders that hold no audit log."""
+    silenced: dict[str, int] = field(default_factory=dict)
+    """Filters, and how many findings each has silenced."""
+    paths: list[str] = field(default_factory=list)
+    """The input as it was named."""
+    rule_flags: list[str] = field(default_factory=list)
+    """The flags that say which rules there are."""
     files: list[str] = field(default_factory=list)
     bytes_read: int = 0
     out: str = ""
     interrupted: bool = False
+
+    @property
+    def different(self) -> int:
+        """Events without the duplicates."""
+        return self.counters.events - self.counters.duplicates
+
+    def warnings(self) -> Iterator[str]:
+        """List what could not be read, where there is no screen to say it on."""
+        for reason, entry in self.summary.rejected.items():
+            more = ", …" if entry.count > len(entry.places) else ""
+            where = f" ({', '.join(entry.places)}{more})" if entry.places else ""
+            yield f"{count(entry.count, 'record')} could not be read: {reason}{where}"
+        yield from self.problems
+
+    def unreadable(self) -> str:
+        """Say in one line that something could not be read, empty where all could."""
+        refused = sum(entry.count for entry in self.summary.rejected.values())
+        parts = [f"{count(refused, 'record')} could not be read"] * bool(refused)
+        parts += [f"{count(len(self.problems), 'problem')} with input files"] * bool(self.problems)
+        return f"! {', '.join(parts)}, see below" if parts else ""
 
     def doubts(self) -> Iterator[tuple[int, str]]:
         """List what was not read or not read as it stands: how many, and what."""
@@ -58,8 +89,12 @@ class Outcome:
             yield self.let_go, "correlation groups and requests let go: too many at once, some counts may be too low"
         for rule, failed in self.failures.items():
             yield failed, f"errors inside rule {rule}: please report them"
+        for title, silenced in self.silenced.items():
+            yield silenced, f"{'finding' if silenced == 1 else 'findings'} silenced by filter {title}"
         for problem in self.problems:
             yield 1, problem
+        for path in self.ignored:
+            yield 1, f"{path}: no audit log, passed over"
 
     def hints(self, full: int | None) -> Iterator[tuple[str, str]]:
         """List what to do next: a command or flag, and what for."""
@@ -70,9 +105,19 @@ class Outcome:
             yield "--out alerts.jsonl", "keeps every alert as a JSON line, with sample events"
         if full is not None and summary.shown > full:
             yield "--all", "shows all alerts in full; --level high shows the most severe only"
-        if best := summary.best()[:1]:
-            rule = best[0].rule.id[:8]
-            yield f"redshank rules show {rule}", "says what the first rule looks for"
-            yield f"redshank rules explain {rule} EVENT.json", "says why it holds of an event, or why not"
+        for best in summary.best()[:1]:
+            rule = best.rule.id[:8]
+            yield self._command("show", rule), "says what the first rule looks for"
+            which = ["--audit-id", best.audit_ids[0]] if best.audit_ids else ["--matching"]
+            yield self._command("explain", rule, self._log(), *which), "says why it holds of an event"
         if not summary.total and "hunting" not in self.packs:
             yield "--packs core,extended,hunting", "also asks the rules that find much that is harmless"
+
+    def _command(self, *words: str) -> str:
+        return shlex.join(["redshank", "rules", *words, *self.rule_flags])
+
+    def _log(self) -> str:
+        """Name where the events can be read again."""
+        if self.paths and self.paths[0] != STDIN:
+            return self.paths[0] if len(self.paths) == 1 else self.out or self.paths[0]
+        return self.out or "EVENTS.jsonl"

@@ -18,6 +18,7 @@ from detector.pipeline import DEFAULT_PACKS, Detector, newest, replay, rule_file
 from detector.report.interrupt import Interrupt
 from detector.report.machine import summary_json
 from detector.report.outcome import Outcome
+from detector.report.plain import plain
 from detector.report.progress import Bar
 from detector.report.screen import brief_line, draw
 from detector.report.summary import KEPT, Summary
@@ -27,8 +28,8 @@ from detector.report.writer import STDOUT, AlertWriter, dumps, printable
 from detector.sources.files import FileSource
 from detector.sources.paths import STDIN
 
-FULL = 20
-"""Alerts shown in full without ``--all``."""
+FULL, MOST = 20, 40
+"""Alerts shown in full without ``--all``: the first so many, and as many of level high and above as MOST."""
 FINDINGS, INTERRUPTED = 1, 130
 """Exit codes."""
 
@@ -157,12 +158,21 @@ def _outcome(
         failures=fold.sigma.failures,
         evicted=fold.alerts.evicted,
         let_go=fold.sigma.evicted,
-        problems=source.problems + [f"{path}: no audit log, passed over" for path in source.ignored],
+        problems=source.problems,
+        ignored=source.ignored,
+        silenced=fold.sigma.silenced,
+        paths=options.paths,
+        rule_flags=_rule_flags(options),
         files=source.files,
         bytes_read=source.bytes_read,
         out=options.out,
         interrupted=interrupted,
     )
+
+
+def _rule_flags(options: Options) -> list[str]:
+    flags = [word for path in options.rules for word in ("--rules", str(path))]
+    return flags if options.builtin else [*flags, "--no-builtin-rules"]
 
 
 def _check_events(outcome: Outcome) -> None:
@@ -176,10 +186,18 @@ def _check_events(outcome: Outcome) -> None:
 
 
 def _tell(options: Options, outcome: Outcome) -> None:
+    if options.json or options.out == STDOUT:
+        sys.stderr.writelines(f"redshank: warning: {plain(warning)}\n" for warning in outcome.warnings())
     if options.json:
         sys.stdout.write(printable(dumps(summary_json(outcome))).decode() + "\n")
         return
     if options.out == STDOUT:
         sys.stderr.write(f"redshank: {brief_line(outcome)}\n")
         return
-    draw(Page(), outcome, None if options.all else FULL)
+    draw(Page(), outcome, None if options.all else _full(outcome.summary))
+
+
+def _full(summary: Summary) -> int:
+    """Say how many alerts to show in full: all that are severe, within reason."""
+    severe = sum(count for level, count in summary.levels.items() if level >= max(Level.high, summary.level))
+    return min(max(severe, FULL), MOST)

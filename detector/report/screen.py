@@ -20,6 +20,8 @@ from detector.report.words import clock, count, day, duration, level_counts, num
 ACTORS = 8
 STORY = 4
 """Different things told of each actor."""
+MARGIN = 21
+"""Columns before the words of an alert in one line."""
 BRIEF = 30
 """Alerts in one line each, after those in full."""
 
@@ -29,8 +31,8 @@ def draw(page: Page, outcome: Outcome, full: int | None) -> None:
     glyphs = page.glyphs
     page.print(*head(outcome, glyphs))
     if outcome.summary.shown:
-        page.print(*_when(outcome, page), *_who(outcome, glyphs), *_tactics(outcome, glyphs))
-        page.print(*_alerts(outcome, glyphs, full))
+        page.print(*_when(outcome, page), *_who(outcome, page), *_tactics(outcome, glyphs))
+        page.print(*_alerts(outcome, page, full))
     page.print(*_unread(outcome), *_hints(outcome, glyphs, full))
 
 
@@ -39,7 +41,7 @@ def head(outcome: Outcome, glyphs: Glyphs) -> Iterator[RenderableType]:
     summary, counters = outcome.summary, outcome.counters
     if outcome.interrupted:
         yield Text("Interrupted: this is what was found so far.", "bold yellow")
-    funnel = (count(counters.events, "event"), count(counters.findings, "finding"), count(summary.total, "alert"))
+    funnel = (events(outcome), count(counters.findings, "finding"), count(summary.total, "alert"))
     yield Text(f" {glyphs.arrow} ".join(funnel), "bold")
     if summary.first is not None and summary.last is not None:
         span = duration(summary.last - summary.first)
@@ -47,6 +49,14 @@ def head(outcome: Outcome, glyphs: Glyphs) -> Iterator[RenderableType]:
     read = f"{count(len(outcome.files), 'file')}, {size(outcome.bytes_read)}"
     yield Text(f"{read} {glyphs.dot} {count(outcome.rules, 'rule')} of {', '.join(outcome.packs)}", "dim")
     yield _levels(outcome, glyphs)
+    if unreadable := outcome.unreadable():
+        yield Text(unreadable, "yellow")
+
+
+def events(outcome: Outcome) -> str:
+    """Count the events, and the duplicates apart."""
+    again = outcome.counters.duplicates
+    return count(outcome.different, "event") + (f" ({count(again, 'duplicate')} left out)" if again else "")
 
 
 def _levels(outcome: Outcome, glyphs: Glyphs) -> Text:
@@ -55,6 +65,8 @@ def _levels(outcome: Outcome, glyphs: Glyphs) -> Text:
         return Text("No alerts: none of the rules held.", "bold green")
     parts = [(f"{number(n)} {level.name}", STYLES[level]) for level, n in sorted(summary.levels.items(), reverse=True)]
     line = Text(f" {glyphs.dot} ").join(Text(*part) for part in parts)
+    if not summary.shown:
+        return Text.assemble((f"Nothing at {summary.level.name} or above.", "bold green"), "  (", line, " not shown)")
     if below := summary.total - summary.shown:
         line.append(f"  ({number(below)} below {summary.level.name} not shown)", "dim")
     return line
@@ -80,26 +92,26 @@ def _when(outcome: Outcome, page: Page) -> Iterator[RenderableType]:
     yield Text(f"  {start}{end:>{width - len(start)}}", "dim")
 
 
-def _who(outcome: Outcome, glyphs: Glyphs) -> Iterator[RenderableType]:
-    """Tell the most severe actors with what they did, in order of time."""
+def _who(outcome: Outcome, page: Page) -> Iterator[RenderableType]:
+    """Tell the most severe actors with what they did, the most severe first."""
     actors = outcome.summary.actors
     left = len(actors) - ACTORS
     yield heading("Who", f"the first {ACTORS} of {count(len(actors), 'actor')}" if left > 0 else "")
     for actor in actors.top(ACTORS):
-        yield from _actor(actor, glyphs)
+        yield from _actor(actor, page)
 
 
-def _actor(actor: Actor, glyphs: Glyphs) -> Iterator[RenderableType]:
+def _actor(actor: Actor, page: Page) -> Iterator[RenderableType]:
     told = f"{kind(actor.name, actor.kind)}: {count(actor.alerts, 'alert')}"
     what = Text.assemble((name(actor.name), "bold"), told, (origin(actor.sources, 2), "dim"))
-    yield columns([(badge(actor.level), what)], 8, indent=3, fold=False)
+    yield columns([(badge(actor.level), what)], 8, indent=3, fold=not page.terminal)
     acts = [
         (Text(), Text(clock(time), "dim"), Text(plain(title), STYLES[level] if level >= Level.high else ""))
         for title, time, level in actor.story(STORY)
     ]
     if (more := len(actor.acts) - STORY) > 0:
         acts.append((Text(), Text(), Text(f"and {more} more", "dim")))
-    yield columns(acts, 8, 8, indent=3, fold=False)
+    yield columns(acts, 8, 8, indent=3, fold=not page.terminal)
 
 
 def _tactics(outcome: Outcome, glyphs: Glyphs) -> Iterator[RenderableType]:
@@ -110,8 +122,8 @@ def _tactics(outcome: Outcome, glyphs: Glyphs) -> Iterator[RenderableType]:
         yield columns([(line,)], indent=3)
 
 
-def _alerts(outcome: Outcome, glyphs: Glyphs, full: int | None) -> Iterator[RenderableType]:
-    summary = outcome.summary
+def _alerts(outcome: Outcome, page: Page, full: int | None) -> Iterator[RenderableType]:
+    summary, glyphs = outcome.summary, page.glyphs
     best = summary.best()
     first = best if full is None else best[:full]
     brief = best[len(first) : len(first) + BRIEF]
@@ -123,7 +135,9 @@ def _alerts(outcome: Outcome, glyphs: Glyphs, full: int | None) -> Iterator[Rend
         advised.add(alert.rule.id)
     if brief:
         yield heading("More alerts")
-        yield columns((in_brief(alert, glyphs) for alert in brief), 8, 8, indent=3, fold=False)
+        yield columns(
+            (in_brief(alert, glyphs, page.width - MARGIN) for alert in brief), 8, 8, indent=3, fold=not page.terminal
+        )
     yield from _counted(outcome, [*first, *brief])
 
 
@@ -150,8 +164,10 @@ def _unread(outcome: Outcome) -> Iterator[RenderableType]:
 
 def _hints(outcome: Outcome, glyphs: Glyphs, full: int | None) -> Iterator[RenderableType]:
     """Say what can be done next with this very replay."""
-    yield heading("Next")
-    for do, why in outcome.hints(full):
+    hints = list(outcome.hints(full))
+    if hints:
+        yield heading("Next")
+    for do, why in hints:
         yield columns(
             [(Text(glyphs.bullet, "dim"), Text.assemble((plain(do), "bold"), "  ", (plain(why), "dim")))], 1, indent=3
         )
@@ -161,7 +177,4 @@ def brief_line(outcome: Outcome) -> str:
     """Write the outcome as one line, for where the screen would be in the way."""
     counters, summary = outcome.counters, outcome.summary
     levels = level_counts(dict(summary.levels), ",") or "none"
-    return (
-        f"{count(counters.events, 'event')}, {count(counters.findings, 'finding')}, "
-        f"{count(summary.total, 'alert')} ({levels})"
-    )
+    return f"{events(outcome)}, {count(counters.findings, 'finding')}, {count(summary.total, 'alert')} ({levels})"

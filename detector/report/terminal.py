@@ -15,7 +15,6 @@ from rich.text import Text
 from detector.finding import Level
 from detector.report.plain import plain
 
-WIDEST = 120
 STYLES = {
     Level.critical: "bold white on red",
     Level.high: "bold red",
@@ -61,7 +60,7 @@ class Page:
         terminal = self.file.isatty() if rich is None else rich
         self.console = Console(
             file=self.file,
-            width=min(width or Console(file=self.file).width, WIDEST),
+            width=width or Console(file=self.file).width,
             force_terminal=terminal,
             no_color=True if os.environ.get("NO_COLOR") else None,
             markup=False,
@@ -100,7 +99,7 @@ class Page:
 
 def badge(level: Level) -> Text:
     """Give the name of a level as a coloured word."""
-    return Text(BADGES[level], STYLES[level])
+    return Text.assemble((BADGES[level], STYLES[level]))  # the style is not to spread to the blanks around it
 
 
 def heading(title: str, aside: str = "") -> Text:

@@ -51,6 +51,8 @@ def day(time: int) -> str:
 
 def clock(time: int, *, dated: bool = False) -> str:
     """Write the time of day (UTC), after the date where ``dated``."""
+    if time <= 0:  # of an event without a time
+        return "time unknown" if dated else "unknown"
     text = rfc3339(time)
     return f"{text[:10]} {text[11:19]}" if dated else text[11:19]
 

@@ -63,7 +63,7 @@ def test_fail_on_decides_the_exit_code(log: Path, only: list[str], flags: tuple[
 def test_level_hides_and_says_so(log: Path, only: list[str], tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     done = redshank("replay", log, *only, "--level", "critical", "--out", out)
-    assert "(1 below critical not shown)" in done.stdout
+    assert "Nothing at critical or above.  (1 high not shown)" in done.stdout
     assert "jane" not in done.stdout
     assert out.read_bytes() == b""
 
@@ -110,6 +110,14 @@ def test_rejected_records_are_counted_with_their_places(tmp_path: Path, only: li
     assert done.returncode == 0
     assert "audit.jsonl:2" in "".join(done.stdout.split())  # the path may be longer than a line
     assert "rejected:" in done.stdout
+
+
+@pytest.mark.parametrize("flags", [["--json"], ["--out", "-"]])
+def test_what_could_not_be_read_is_said_to_scripts_too(tmp_path: Path, only: list[str], flags: list[str]) -> None:
+    log = log_at(tmp_path, secret_read(0), b"{broken")
+    said = redshank("replay", log, *only, *flags).stderr.splitlines()[0]
+    assert said.startswith("redshank: warning: 1 record could not be read: ")
+    assert said.endswith(f"({log}:2)")
 
 
 def test_standard_input(only: list[str]) -> None:

@@ -99,14 +99,14 @@ def test_invented_names_cannot_push_out_a_severe_actor() -> None:
     assert len(known) == actors.MOST * 3 + 1
 
 
-def test_a_story_is_the_most_severe_in_order_of_time() -> None:
+def test_a_story_is_by_level_then_by_time() -> None:
     known = Actors()
     for number, (title, level) in enumerate(
         [("x", Level.low), ("y", Level.critical), ("x", Level.low), ("z", Level.low)]
     ):
         known.add(alert(number, level, title=title))
     (actor,) = known.top(1)
-    assert [title for title, _, _ in actor.story(2)] == ["x", "y"]
+    assert [title for title, _, _ in actor.story(2)] == ["y", "x"]
     for number in range(50):
         known.add(alert(number, title=f"title {number}"))
     assert len(actor.acts) == actors.LISTED
