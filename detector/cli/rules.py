@@ -68,12 +68,14 @@ def check(
 
 
 @app.command("test", rich_help_panel=WRITE)
-def run_tests(paths: PathsArgument = None, json: JsonOption = False) -> None:
+def run_tests(
+    paths: PathsArgument = None, rules: RulesOption = None, builtin: BuiltinOption = True, json: JsonOption = False
+) -> None:
     """Run the tests inside rules. Exits with 2 when one fails or a rule cannot be loaded."""
     from detector.report import checks
     from detector.report.terminal import Page
 
-    code, outcome = checks.test(Page(), paths or [], as_json=json)
+    code, outcome = checks.test(Page(), [*(paths or []), *(rules or [])], builtin=builtin and not paths, as_json=json)
     if json:
         _print_json(outcome)
     raise typer.Exit(code)
@@ -82,7 +84,11 @@ def run_tests(paths: PathsArgument = None, json: JsonOption = False) -> None:
 @app.command(rich_help_panel=WRITE)
 def explain(
     rule: RuleArgument,
-    event: Annotated[str, typer.Argument(metavar="EVENT", help="A file of one or more events; - is standard input.")],
+    event: Annotated[
+        str, typer.Argument(metavar="FILE", help="Events, or alerts as replay --out writes them; - is standard input.")
+    ],
+    audit_id: Annotated[str, typer.Option(metavar="ID", help="Only events with this audit ID.")] = "",
+    matching: Annotated[bool, typer.Option("--matching", help="Only events on which the rule holds.")] = False,
     rules: RulesOption = None,
     builtin: BuiltinOption = True,
     json: JsonOption = False,
@@ -96,7 +102,8 @@ def explain(
     from detector.report.terminal import Page
 
     catalogue, page = Catalogue(rules or [], builtin=builtin), Page()
-    for one in explanation.start(page, catalogue, catalogue.find(rule), event, quiet=json):
+    choice = explanation.Choice(event, audit_id, matching)
+    for one in explanation.start(page, catalogue, catalogue.find(rule), choice, quiet=json):
         if json:
             _print_json(explanation.as_record(one))
         else:

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import yaml
 
-from detector.errors import RuleError
-from detector.pipeline import builtin_rules
+from detector.errors import ConfigError, RuleError
+from detector.pipeline import rule_files
+from detector.report.catalogue import kind
 from detector.report.plain import plain
 from detector.report.terminal import Page
 from detector.report.words import count
 from detector.sigma.lint import Problem, lint
-from detector.sigma.load import load_all
+from detector.sigma.load import Loaded, load_all
 from detector.sigma.selftest import Result, run, untested
-from detector.sigma.source import RuleFile, read_files
+from detector.sigma.source import RuleFile
 
 FAILED = 2
 """Exit code."""
 
 
-def read(paths: Iterable[Path]) -> list[RuleFile]:
-    """Read rule files, those that ship with redshank where no path is given, named as seen from here."""
-    files = read_files(list(paths) or [builtin_rules()])
+def read(paths: list[Path], *, builtin: bool) -> list[RuleFile]:
+    """Read rule files, and those that ship with redshank where ``builtin``; named as seen from here."""
+    if not paths and not builtin:
+        raise ConfigError("no rules: --no-builtin-rules needs --rules, or a file")
+    files = rule_files(paths, builtin=builtin)
     return [msgspec.structs.replace(file, path=_from_here(file.path)) for file in files]
 
 
@@ -36,13 +40,25 @@ def _from_here(path: str) -> str:
 
 def check(page: Page, paths: list[Path], *, strict: bool, as_json: bool) -> tuple[int, list[Any]]:
     """Lint rules, and print the problems; gives the exit code and the problems as JSON types."""
-    files = read(paths)
-    problems = lint(files, read([]) if paths else [])
+    files = read(paths, builtin=not paths)
+    problems = [*lint(files, read([], builtin=True) if paths else []), *map(_empty, filter(_is_empty, files))]
     if not as_json:
         _print_problems(page, files, problems)
     severities = {problem.severity for problem in problems}
     failed = "error" in severities or (strict and "warning" in severities)
     return FAILED if failed else 0, msgspec.to_builtins(problems)
+
+
+def _is_empty(file: RuleFile) -> bool:
+    """Tell whether there is nothing in a file but comments; what is no YAML is a problem of its own."""
+    try:
+        return all(node.value == "" for node in yaml.compose_all(file.text, Loader=yaml.CSafeLoader))
+    except yaml.YAMLError:
+        return False
+
+
+def _empty(file: RuleFile) -> Problem:
+    return Problem("warning", file.path, 1, 1, "no rule in it")
 
 
 def _print_problems(page: Page, files: list[RuleFile], problems: list[Problem]) -> None:
@@ -55,9 +71,9 @@ def _print_problems(page: Page, files: list[RuleFile], problems: list[Problem]) 
     page.line(f"{count(len(files), 'file')}: {', '.join(counts)}")
 
 
-def test(page: Page, paths: list[Path], *, as_json: bool) -> tuple[int, dict[str, Any]]:
+def test(page: Page, paths: list[Path], *, builtin: bool, as_json: bool) -> tuple[int, dict[str, Any]]:
     """Run the tests inside rules, and print the failures; gives the exit code and the outcome as JSON types."""
-    loaded, errors = load_all(read(paths))
+    loaded, errors = load_all(read(paths, builtin=builtin))
     results: list[Result] = []
     if not errors:
         results = list(run(loaded))
@@ -68,7 +84,7 @@ def test(page: Page, paths: list[Path], *, as_json: bool) -> tuple[int, dict[str
     if not as_json:
         for error in [*errors, *failures]:
             page.line(plain(str(error)), "red")
-        page.line(_outcome(len(loaded), results, failures, len(without)))
+        page.line(_outcome(loaded, results, failures, len(without)))
     record = {
         "passed": len(results) - len(failures),
         "failed": [_place(error) for error in failures],
@@ -78,9 +94,16 @@ def test(page: Page, paths: list[Path], *, as_json: bool) -> tuple[int, dict[str
     return FAILED if errors or failures else 0, record
 
 
-def _outcome(rules: int, results: list[Result], failures: list[RuleError], without: int) -> str:
+def _kinds(loaded: list[Loaded]) -> str:
+    """Count correlations and filters apart, where there are any."""
+    counts = Counter(map(kind, loaded))
+    said = [count(counts[one], one) for one in ("rule", "correlation", "filter") if counts[one]]
+    return f" ({', '.join(said)})" if set(counts) - {"rule"} else ""
+
+
+def _outcome(loaded: list[Loaded], results: list[Result], failures: list[RuleError], without: int) -> str:
     passed = count(len(results) - len(failures), "test")
-    said = f"{count(rules, 'rule')}: {passed} passed, {len(failures)} failed"
+    said = f"{count(len(loaded), 'rule')}: {passed} passed, {len(failures)} failed{_kinds(loaded)}"
     return f"{said}; {count(without, 'rule')} with too few tests" if without else said
 
 

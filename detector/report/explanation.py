@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
+import orjson
 from rich.table import Table
 from rich.text import Text
 
 from detector.errors import InputError
 from detector.event import Event
 from detector.fields import value_of
-from detector.formats import Batch
+from detector.formats import decode_batch
 from detector.redaction import blank
 from detector.report.catalogue import Catalogue
 from detector.report.plain import cut, plain
 from detector.report.terminal import Glyphs, Page, columns
+from detector.report.writer import dumps
 from detector.sigma.explain import Step, explain
 from detector.sigma.load import Loaded
 from detector.sigma.predicate import Predicate
@@ -53,23 +56,76 @@ def counting(catalogue: Catalogue, one: Loaded) -> Correlation | None:
     return next((each for each in catalogue.rules.correlations if each.info.id == one.id), None)
 
 
-def start(page: Page, catalogue: Catalogue, one: Loaded, path: str, *, quiet: bool) -> Iterator[Explanation]:
-    """Explain every event of a file (``-``: standard input), secrets blanked first as in detection."""
+class Choice(msgspec.Struct, frozen=True):
+    """Which events of a file to explain."""
+
+    path: str
+    """A file of events, or of alerts as ``replay --out`` writes them; ``-`` is standard input."""
+    audit_id: str = ""
+    matching: bool = False
+    """Only those on which the rule holds."""
+
+
+def start(page: Page, catalogue: Catalogue, one: Loaded, choice: Choice, *, quiet: bool) -> Iterator[Explanation]:
+    """Explain the events of a file, secrets blanked first as in detection. Raises InputError where there is none."""
     correlation = counting(catalogue, one)
     if correlation and not quiet:
         print_counting(page, correlation)
-    source = FileSource([path])
-    found = False
-    for each in explained(catalogue, one, map(blank, _events(source))):
-        found = True
-        yield each
-    if not found:
-        raise InputError(f"no audit event in {path}")
+    chosen = asked = 0
+    for event in _events(choice.path, one.id):
+        if choice.audit_id and event.auditID != choice.audit_id:
+            continue
+        asked += 1
+        for each in explained(catalogue, one, [blank(event)]):
+            if each.tree.passed or not choice.matching:
+                chosen += 1
+                yield each
+    if not chosen:
+        raise InputError(_nothing(choice, asked))
 
 
-def _events(source: Iterable[Batch]) -> Iterator[Event]:
-    for batch in source:
-        yield from batch.events
+def _nothing(choice: Choice, asked: int) -> str:
+    """Say why nothing was explained."""
+    which = f"with the audit ID {choice.audit_id} " if choice.audit_id else ""
+    if asked:
+        return f"the rule holds of none of the {asked} events {which}in {choice.path}"
+    return f"no audit event {which}in {choice.path}"
+
+
+def _events(path: str, rule: str) -> Iterator[Event]:
+    """Give the events of a file; of a file of alerts the samples, those of the rule's own alerts where it has any."""
+    if not _holds_alerts(path):
+        for batch in FileSource([path]):
+            yield from batch.events
+        return
+    own = any(alert["rule"]["id"] == rule for alert in _alerts(path))
+    for alert in _alerts(path):
+        if not own or alert["rule"]["id"] == rule:
+            for sample in alert["samples"]:
+                yield from decode_batch(dumps(sample)).events
+
+
+def _holds_alerts(path: str) -> bool:
+    return os.path.isfile(path) and next(_alerts(path), None) is not None
+
+
+def _alerts(path: str) -> Iterator[dict[str, Any]]:
+    """Give the alerts of a file, up to the first line that is none."""
+    with open(path, "rb") as lines:
+        for line in lines:
+            alert = _alert(line)
+            if alert is None:
+                return
+            yield alert
+
+
+def _alert(line: bytes) -> dict[str, Any] | None:
+    try:
+        read = orjson.loads(line)
+        known = isinstance(read["samples"], list) and isinstance(read["rule"]["id"], str)
+    except (ValueError, KeyError, TypeError):
+        return None
+    return read if known else None
 
 
 def explained(catalogue: Catalogue, one: Loaded, events: Iterable[Event]) -> Iterator[Explanation]:

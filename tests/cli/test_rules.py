@@ -132,6 +132,42 @@ def test_explain_of_a_correlation_asks_its_base_rules(tmp_path: Path, capsys: Ca
     assert "+ Base: holds" in shown
 
 
+def test_explain_chooses_events(tmp_path: Path, only: list[str], capsys: Capture) -> None:
+    log = log_at(tmp_path, secret_read(0), secret_read(1, verb="list"), secret_read(2))
+    explain = ["rules", "explain", "7d9d", str(log), *only, "--json"]
+    for flags, ids in [(["--matching"], ["test-0", "test-2"]), (["--audit-id", "test-1"], ["test-1"])]:
+        assert run([*explain, *flags]) == 0
+        assert [json.loads(line)["audit_id"] for line in capsys.readouterr().out.splitlines()] == ids
+    assert run([*explain, "--audit-id", "test-1", "--matching"]) == 2
+    assert "holds of none of the 1 events with the audit ID test-1" in capsys.readouterr().err
+
+
+def test_explain_reads_alerts(tmp_path: Path, only: list[str], capsys: Capture) -> None:
+    out = str(tmp_path / "alerts.jsonl")
+    assert run(["replay", str(log_at(tmp_path, secret_read(0))), *only, "--out", out]) == 0
+    capsys.readouterr()
+    assert run(["rules", "explain", "7d9d", out, *only]) == 0
+    assert "+ Secret read: holds" in capsys.readouterr().out
+
+
+def test_rules_without_rules_are_3(tmp_path: Path) -> None:
+    assert run(["rules", "list", "--no-builtin-rules"]) == 3
+    assert run(["rules", "test", "--no-builtin-rules"]) == 3
+
+
+def test_check_warns_of_a_file_without_a_rule(tmp_path: Path, capsys: Capture) -> None:
+    empty = tmp_path / "empty.yml"
+    for text in ("", "# nothing yet\n", "---\n"):
+        empty.write_text(text)
+        assert run(["rules", "check", str(empty)]) == 0
+        assert f"{empty}:1:1: warning: no rule in it" in capsys.readouterr().out
+
+
+def test_test_takes_the_flags_of_list(only: list[str], capsys: Capture) -> None:
+    assert run(["rules", "test", *only]) == 0
+    assert "1 rule: 0 tests passed" in capsys.readouterr().out
+
+
 def test_explain_without_an_event_is_2(tmp_path: Path, only: list[str]) -> None:
     assert run(["rules", "explain", "7d9d", str(log_at(tmp_path)), *only]) == 2
 
