@@ -21,6 +21,10 @@ MICROSECOND = timedelta(microseconds=1)
 SECOND = 1_000_000
 """One second in the unit of all times here: microseconds since 1970, as integers."""
 
+FIRST = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
+LAST = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
+"""Times beyond these cannot be written; a zone can push one there."""
+
 _ABSENT = msgspec.Raw()
 
 
@@ -163,7 +167,8 @@ def micros(timestamp: str | None) -> int | None:
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=UTC)
     since = parsed - EPOCH
-    return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds
+    time = (since.days * 86_400 + since.seconds) * SECOND + since.microseconds
+    return time if FIRST <= time <= LAST else None
 
 
 def rfc3339(time: int) -> str:

@@ -21,7 +21,7 @@ STEP = 8 << 20
 PATIENCE = 1 << 20
 """Bytes that may be scanned in vain, beside four times what was read, before every line counts as a document."""
 
-BRACE, CLOSING = b"{]"
+BRACE, OPENING, CLOSING = b"{[]"
 _MAX_LEAD = 256
 _BETWEEN = re.compile(rb"[\s,\[\]\x1e]*")
 _BETWEEN_IN_LIST = re.compile(rb"[\s,\[\x1e]*")
@@ -143,7 +143,7 @@ class Splitter:
         if brackets:
             batch.skipped += (b"[" * self.opened + brackets).count(b"[]")
             self.opened = brackets.endswith(b"[")
-            self.arrays = max(0, self.arrays + brackets.count(b"[") - brackets.count(b"]"))
+            self.arrays = _depth(self.arrays, brackets)
 
     def _list_end(self, buffer: bytes, position: int, last: bool) -> int | None:
         """Leave an array inside the list that was entered, or the list with the rest of its object."""
@@ -271,6 +271,16 @@ class Splitter:
         if self.arrays:
             batch.reject("cut off: a list has no end", b"")
         self.text.finish(batch)
+
+
+def _depth(arrays: int, brackets: bytes) -> int:
+    """Give how many arrays are open after some brackets; closing ones without an array count for nothing."""
+    opening, closing = brackets.count(b"["), brackets.count(b"]")
+    if closing <= arrays or not opening:
+        return max(0, arrays + opening - closing)
+    for bracket in brackets:
+        arrays = arrays + 1 if bracket == OPENING else max(0, arrays - 1)
+    return arrays
 
 
 def _number(batch: Batch, before: int, line: int) -> None:
