@@ -27,6 +27,8 @@ def run(arguments: list[str]) -> int:
     try:
         code = app(args=arguments, prog_name="redshank", standalone_mode=False)
         sys.stdout.flush()
+        if code == INTERRUPTED:  # typer makes this of KeyboardInterrupt, and so does a replay that told what it found
+            return _interrupted()
         return code if isinstance(code, int) else 0
     except (BrokenPipeError, SystemExit):  # typer exits by itself when a pipe breaks
         return _broken_pipe()

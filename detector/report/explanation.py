@@ -88,7 +88,7 @@ def _nothing(choice: Choice, asked: int) -> str:
     """Say why nothing was explained."""
     which = f"with the audit ID {choice.audit_id} " if choice.audit_id else ""
     if asked:
-        return f"the rule holds of none of the {asked} events {which}in {choice.path}"
+        return f"the rule holds of no event {which}in {choice.path}"
     return f"no audit event {which}in {choice.path}"
 
 

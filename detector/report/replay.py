@@ -76,7 +76,6 @@ def run(options: Options) -> int:
         _tell(options, outcome)
         sys.stdout.flush()
     if outcome.interrupted:
-        sys.stderr.write("redshank: interrupted\n")
         return INTERRUPTED
     highest = outcome.summary.highest
     failed = options.fail_on is not None and highest is not None and highest >= options.fail_on

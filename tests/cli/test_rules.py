@@ -139,7 +139,7 @@ def test_explain_chooses_events(tmp_path: Path, only: list[str], capsys: Capture
         assert run([*explain, *flags]) == 0
         assert [json.loads(line)["audit_id"] for line in capsys.readouterr().out.splitlines()] == ids
     assert run([*explain, "--audit-id", "test-1", "--matching"]) == 2
-    assert "holds of none of the 1 events with the audit ID test-1" in capsys.readouterr().err
+    assert "holds of no event with the audit ID test-1" in capsys.readouterr().err
 
 
 def test_explain_reads_alerts(tmp_path: Path, only: list[str], capsys: Capture) -> None:
