@@ -26,8 +26,8 @@ SKEW = 60 * SECOND
 """How far a record's own time may lie after its arrival."""
 LATENESS = 300 * SECOND
 """How far behind the newest event an event may be before it is counted as late."""
-JUMP = 3600 * SECOND
-"""A step of time that one record alone is not believed."""
+FORWARD, BACKWARD = 7 * 86_400 * SECOND, 3600 * SECOND
+"""Steps of time that one archived record alone is not believed."""
 BELIEVED = 3
 """So many records in a row must agree on a jump before it is believed."""
 TRUNCATED = "audit.k8s.io/truncated"
@@ -134,6 +134,8 @@ class Fold:
             if event.annotations is not None and TRUNCATED in event.annotations:
                 counters.truncated += 1
             now = self._time(event, received_at)
+            if self.watermark >= self.alerts.next_close:
+                changes.alerts.extend(self.alerts.expire(self.watermark))
             for finding in check(event, now):
                 self._found(finding, event, changes)
 
@@ -150,7 +152,7 @@ class Fold:
             time = self.watermark if received_at is None else received_at
         elif received_at is not None:
             time = min(time, received_at + SKEW)
-        elif self.watermark and abs(time - self.watermark) > JUMP:
+        elif self.watermark and not -BACKWARD <= time - self.watermark <= FORWARD:
             return self._doubt(time)
         if self._doubted:
             self._doubted.clear()
@@ -162,7 +164,7 @@ class Fold:
 
     def _doubt(self, time: int) -> int:
         """Archived records have no time of arrival: one that jumps is believed only when others follow it."""
-        if self._doubted and abs(time - self._doubted[-1]) > JUMP:
+        if self._doubted and not self._agrees(time, self._doubted[-1]):
             self._doubted.clear()
         self._doubted.append(time)
         if len(self._doubted) < BELIEVED:
@@ -174,6 +176,11 @@ class Fold:
         self.watermark = max(self._doubted)
         self._doubted.clear()
         return time
+
+    def _agrees(self, time: int, last: int) -> bool:
+        """Tell whether a jump goes where the one before it went: on from there, or near."""
+        same_way = (time > self.watermark) == (last > self.watermark)
+        return same_way and (abs(time - last) <= FORWARD or self.watermark < last < time)
 
     def snapshot(self) -> bytes:
         """Give the whole state: a magic word, a version, a checksum, msgpack."""

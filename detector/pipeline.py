@@ -14,11 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from importlib.resources import files
+from io import BytesIO
 from pathlib import Path
 
 from detector.finding import Alert, Finding
 from detector.fold import Changes, Fold, Record, Rules
-from detector.formats import Batch, decode_batch
+from detector.formats import Batch, decode_batch, read
 from detector.redaction import blank
 from detector.sigma.rule import pack_names
 from detector.sigma.source import RuleFile, read_files
@@ -65,12 +66,13 @@ class Detector:
         return detector
 
     def feed(self, raw: bytes) -> list[Finding]:
-        """Take in one audit event as JSON (or a document of several); gives its findings.
+        """Take in one audit event as JSON (or a document of several, or several lines); gives the findings.
 
         Nothing is raised for what the bytes hold: what is no audit event is counted in ``fold.counters.rejected``.
         """
-        changes = self.append(decode_batch(raw))
-        return [finding for finding in changes.findings if not finding.continues]
+        batches = read(BytesIO(raw)) if b"\n" in raw.strip() else [decode_batch(raw)]
+        found = [finding for batch in batches for finding in self.append(batch).findings]
+        return [finding for finding in found if not finding.continues]
 
     def append(self, body: Batch | Rules) -> Changes:
         """Fold one more record, secrets blanked first."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from detector.errors import RuleError, SnapshotError
 from detector.event import SECOND, Event
 from detector.finding import Alert
-from detector.fold import BELIEVED, JUMP, LATENESS, SKEW, Fold, Record, Rules, Tick
+from detector.fold import BELIEVED, FORWARD, LATENESS, SKEW, Fold, Record, Rules, Tick
 from detector.formats import Batch
 from detector.sigma.selftest import START
 from detector.sigma.source import RuleFile
@@ -116,7 +116,7 @@ def test_one_archived_event_of_2099_does_not_move_time() -> None:
 
 def test_a_gap_is_believed_when_events_follow_it() -> None:
     fold = fold_with(*DOCUMENTS)
-    gap = 3 * JUMP / SECOND
+    gap = 3 * FORWARD / SECOND
     run(fold, *records(batch(event(0), *[event(1 + n, at=gap + n) for n in range(BELIEVED)])))
     assert seconds(fold.watermark) == gap + BELIEVED - 1
 
@@ -128,6 +128,23 @@ def test_an_archive_that_goes_back_in_time_is_followed_back() -> None:
     run(fold, *records(batch(*events, *reads)))
     assert seconds(fold.watermark) == 14
     assert "five" in {alert.title for alert in fold.finish()}
+
+
+@pytest.mark.parametrize("hours", [2, 24 * 30])
+def test_the_events_of_a_sparse_archive_keep_their_distance(hours: int) -> None:
+    fold = fold_with(*DOCUMENTS)
+    run(fold, *records(batch(*[secret(n, at=3600 * hours * n) for n in range(25)])))
+    assert "five" not in {alert.title for alert in fold.finish()}
+
+
+def test_a_record_that_holds_more_closes_alerts_at_the_same_moments() -> None:
+    def counts(*bodies: Batch) -> list[int]:
+        fold = fold_with(DOCUMENTS[0])
+        told = run(fold, *records(*bodies)) + fold.finish()
+        return [alert.count for alert in told if alert.status == "closed"]
+
+    events = [secret(0, at=0), secret(1, at=601), secret(2, at=599)]
+    assert counts(batch(*events)) == counts(*[batch(one) for one in events]) == [1, 2]
 
 
 def test_an_event_without_a_time_counts_at_the_watermark() -> None:

@@ -38,6 +38,18 @@ def test_feed_takes_lists_and_wrappings() -> None:
     assert len(one.feed(orjson.dumps({"kind": "EventList", "apiVersion": "audit.k8s.io/v1", "items": items}))) == 3
 
 
+def test_feed_takes_lines() -> None:
+    one = Detector.load(rules=[rule_file(rule("read"))])
+    assert len(one.feed(b"\n".join([raw(1, **READ), b"{", raw(2, **READ)]))) == 2
+    assert one.fold.counters.rejected == 1
+
+
+def test_findings_hold_no_tokens() -> None:
+    one = Detector.load(rules=[rule_file(rule("read", fields=["userAgent"]))])
+    (found,) = one.feed(raw(1, userAgent="curl Bearer s3cr3t-s3cr3t", **READ))
+    assert "s3cr3t" not in str(found)
+
+
 @pytest.mark.parametrize("junk", [b"", b"{", b"null", b"[]", b"\xff\xfe", b'{"kind":"Pod"}', b'{"a":' * 5000])
 def test_junk_is_counted_and_raises_nothing(junk: bytes) -> None:
     one = Detector.load(rules=[rule_file(rule("read"))])

@@ -10,17 +10,21 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import orjson
 
 from detector.event import SECOND, Event
 from detector.finding import Alert, Finding, Level, Reason, RuleInfo, make_id
-from detector.redaction import scrub, scrub_all
+from detector.redaction import scrub_all
 
 WINDOW = 600 * SECOND
 TELL = 300 * SECOND
+NEVER = 1 << 62
 MAX_OPEN = 10_000
 MAX_AUDIT_IDS = 256
 MAX_LISTED = 20
 MAX_SAMPLES = 3
+MAX_TEXT = 256
+"""Longest text in a sample that is too long as a whole."""
 MAX_SAMPLE = 16_384
 """Longest sample event kept whole, in bytes of JSON; of a longer one the bodies are left out."""
 
@@ -56,19 +60,22 @@ class Alerts:
         self.cluster = cluster
         self.open: dict[Key, Open] = {}
         self.evicted = 0
+        self.next_close = NEVER
+        """The time at which the next alert's window is over."""
 
     def add(self, finding: Finding, event: Event, info: RuleInfo) -> list[Alert]:
         """Take in a finding; gives the revisions to tell."""
         key = group_key(finding)
         told: list[Alert] = []
         alert = self.open.get(key)
-        if alert is not None and abs(finding.time - alert.opened_at) >= WINDOW:
+        if alert is not None and finding.time >= alert.opened_at + WINDOW:
             told.append(self._close(key))
             alert = None
         opened = alert is None
         if alert is None:
             told.extend(self._make_room())
             alert = self.open[key] = _opened(key, finding, info, self.cluster)
+            self.next_close = min(self.next_close, alert.opened_at + WINDOW)
         rises = finding.level > alert.level
         _take_in(alert, finding, event)
         if opened or rises or finding.time >= alert.told_at + TELL:
@@ -78,8 +85,11 @@ class Alerts:
 
     def expire(self, now: int) -> list[Alert]:
         """Close the alerts whose window is over at ``now``."""
-        over = [key for key, alert in self.open.items() if alert.opened_at + WINDOW <= now]
-        return [self._close(key) for key in over]
+        if now < self.next_close:
+            return []
+        told = [self._close(key) for key, alert in list(self.open.items()) if alert.opened_at + WINDOW <= now]
+        self.next_close = min((alert.opened_at + WINDOW for alert in self.open.values()), default=NEVER)
+        return told
 
     def close_all(self) -> list[Alert]:
         """Close every open alert, as at the end of an archive."""
@@ -124,6 +134,7 @@ class Alerts:
         """Take over what `dump` gave."""
         self.open = {tuple(key): msgspec.convert(alert, Open) for key, alert in state["open"]}
         self.evicted = state["evicted"]
+        self.next_close = min((alert.opened_at + WINDOW for alert in self.open.values()), default=NEVER)
 
 
 def group_key(finding: Finding) -> Key:
@@ -136,7 +147,7 @@ def group_key(finding: Finding) -> Key:
 
 def _opened(key: Key, finding: Finding, info: RuleInfo, cluster: str) -> Open:
     return Open(
-        id=make_id(cluster, *key, finding.id),
+        id=make_id(cluster, *key, finding.id, str(finding.time)),
         info=info,
         level=finding.level,
         actor=finding.actor,
@@ -153,14 +164,14 @@ def _take_in(alert: Open, finding: Finding, event: Event) -> None:
     alert.first_seen = min(alert.first_seen, finding.time if finding.since is None else finding.since)
     alert.last_seen = max(alert.last_seen, finding.time)
     for target in finding.targets or (finding.target,):
-        _list(alert.targets, scrub(target), MAX_LISTED)
+        _list(alert.targets, target, MAX_LISTED)
     for source in finding.sources or (finding.source,):
         _list(alert.sources, source, MAX_LISTED)
     for audit_id in finding.audit_ids:
         _list(alert.audit_ids, audit_id, MAX_AUDIT_IDS)
     for reason in finding.reasons:
         if len(alert.reasons) < MAX_LISTED:
-            alert.reasons.setdefault(f"{reason.selection}/{reason.field}", _scrubbed(reason))
+            alert.reasons.setdefault(f"{reason.selection}/{reason.field}", reason)
     if len(alert.samples) < MAX_SAMPLES:
         alert.samples.append(sample(event))
 
@@ -170,14 +181,19 @@ def _list(into: dict[str, None], item: str, most: int) -> None:
         into[item] = None
 
 
-def _scrubbed(reason: Reason) -> Reason:
-    return msgspec.structs.replace(reason, value=scrub(reason.value))
-
-
 def sample(event: Event) -> dict[str, Any]:
     """Give an event as it may be shown: tokens blanked; bodies left out where it is too long to keep."""
     plain = event.as_dict()
     if len(memoryview(event.requestObject)) + len(memoryview(event.responseObject)) > MAX_SAMPLE:
         plain = {key: value for key, value in plain.items() if key not in {"requestObject", "responseObject"}}
     shown: dict[str, Any] = scrub_all(plain)
-    return shown
+    return shown if len(orjson.dumps(shown, default=str)) <= MAX_SAMPLE else _cut(shown)
+
+
+def _cut(value: Any) -> Any:
+    """Shorten what is long in a sample without bodies: the client chooses some of these texts."""
+    if isinstance(value, str):
+        return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 1] + "…"
+    if isinstance(value, dict):
+        return {_cut(key): _cut(item) for key, item in list(value.items())[:MAX_LISTED]}
+    return [_cut(item) for item in value[:MAX_LISTED]] if isinstance(value, list) else value

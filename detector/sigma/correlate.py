@@ -16,13 +16,16 @@ import msgspec
 from detector.bounded import BoundedMap
 from detector.event import SECOND, Event
 from detector.fields import value_of
+from detector.redaction import scrub
 from detector.sigma.predicate import text
 from detector.sigma.rule import Correlation
 
 GROUPS = 10_000
-ENTRIES = 16
+ENTRIES, RUN = 16, 3
 AUDIT_ID = 256
 """Longest audit id or other text of an event kept; clients choose them."""
+MAX_TARGET = 512
+"""Longest name of what was touched."""
 MOST_VALUES = 8
 """Most distinct values named in a reason."""
 
@@ -47,7 +50,7 @@ def _entry(event: Event, now: int, base: int, value: str) -> Entry:
         base,
         (event.auditID or "")[:AUDIT_ID],
         value,
-        (value_of("target", event) or "")[:AUDIT_ID],
+        scrub((value_of("target", event) or "")[:MAX_TARGET]),
         value_of("source.ip", event) or "",
     )
 
@@ -85,9 +88,8 @@ class Correlator:
             return []
         window = self.windows.get(group) or Window([])
         values = self._counted(base, event)
-        for value in values:
-            self._admit(window, _entry(event, now, base, value))
-        crossed = self._judge(group, window) if values else []
+        kept = [self._admit(window, _entry(event, now, base, value)) for value in values]
+        crossed = self._judge(group, window) if any(kept) else []
         self.windows.put(group, window)
         return crossed
 
@@ -105,7 +107,8 @@ class Correlator:
             return [""]
         return [as_text[:AUDIT_ID] for value in self._values[base](event) if (as_text := text(value)) is not None]
 
-    def _admit(self, window: Window, entry: Entry) -> None:
+    def _admit(self, window: Window, entry: Entry) -> bool:
+        """Put an entry in its place; False when it is too old for the window."""
         entries = window.entries
         if self.rule.kind == "value_count":
             entries[:] = [known for known in entries if known.value != entry.value]
@@ -116,12 +119,20 @@ class Correlator:
         oldest = entries[-1].time - self.rule.span
         while entries[0].time < oldest:
             del entries[0]
+        if entry.time < oldest:
+            return False
         self._shorten(entries, entry.base)
+        return True
 
     def _shorten(self, entries: list[Entry], base: int) -> None:
         """Keep no more than can matter: a flood of one base rule must not push out another's entries."""
-        same = [entry for entry in entries if entry.base == base] if self._temporal else entries
-        if len(same) > (ENTRIES if self._temporal else self.rule.threshold):
+        if not self._temporal:
+            del entries[: max(0, len(entries) - self.rule.threshold)]
+            return
+        if len(entries) > RUN and len({entry.base for entry in entries[-RUN:]}) == 1:
+            del entries[1 - RUN]  # of many in a row the first and the last matter
+        same = [entry for entry in entries if entry.base == base]
+        if len(same) > ENTRIES:
             entries.remove(same[0])
 
     def _judge(self, group: tuple[str, ...], window: Window) -> list[Crossing]:
@@ -164,10 +175,18 @@ class Correlator:
 
     def dump(self) -> dict[str, Any]:
         """Give the state for a snapshot."""
-        return self.windows.dump()
+        return {"shape": self._shape(), **self.windows.dump()}
+
+    def _shape(self) -> str:
+        """Say what windows hold; those of another shape mean something else."""
+        rule = self.rule
+        fields = [[path.name for path in paths] for paths in (*rule.group_by, rule.value)]
+        return repr((rule.kind, rule.bases, fields, rule.span, rule.threshold))
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take over what `dump` gave."""
+        """Take over what `dump` gave; windows of a rule that has changed since are let go."""
+        if state["shape"] != self._shape():
+            return
         self.windows.load(state)
         for segment in (self.windows.established, self.windows.probation):
             for key, window in segment.items():

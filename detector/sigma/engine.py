@@ -8,17 +8,20 @@ from detector.bounded import BoundedMap
 from detector.event import Event
 from detector.fields import value_of
 from detector.finding import Finding, Level, Reason, RuleInfo, make_id
+from detector.redaction import scrub
 from detector.sigma.compile import PROGRAMS, Compiler, Program
-from detector.sigma.correlate import AUDIT_ID, Correlator, Crossing
+from detector.sigma.correlate import AUDIT_ID, MAX_TARGET, Correlator, Crossing
 from detector.sigma.explain import reasons, shown_fields
 from detector.sigma.facets import Key, Vocabulary
 from detector.sigma.load import RuleSet
 from detector.sigma.predicate import holds
 from detector.sigma.rule import Rule
 
-REQUESTS = 20_000
-"""Requests remembered, so that the second stage of one does not count again."""
-RECEIVED = "RequestReceived"
+REQUESTS = 80_000
+"""Long requests remembered (a quarter of it while seen once), so that the second stage of one does not count again."""
+RECEIVED, COMPLETE = "RequestReceived", "ResponseComplete"
+SWITCHING = 101
+"""The answer to exec, attach and port-forward."""
 ALL = "(all rules)"
 """Under this name failures counts the events on which the rules had to be asked one by one."""
 
@@ -82,7 +85,7 @@ class SigmaDetector:
                 if (rule.early or not early) and holds(rule.predicate, event, now):
                     hits.append(number)
             except Exception:
-                self.failures[rule.info.id] = self.failures.get(rule.info.id, 0) + 1
+                self._failed(rule)
                 if rule.info.level >= Level.high:
                     hits.append(~number)
         return hits
@@ -90,19 +93,25 @@ class SigmaDetector:
     def _findings(self, event: Event, now: int, hits: list[int]) -> list[Finding]:
         found: list[Finding] = []
         for hit in hits:
-            failed, number = hit < 0, max(hit, ~hit)
-            rule = self.rules[number]
-            if self._second_stage(rule, event) or self._silenced(rule, event, now):
-                continue
-            if failed:
-                found.append(_failure(rule, event, now))
-                continue
-            if rule.alerts:
-                why = (*reasons(rule.predicate, event, now), *shown_fields(rule.shows, event))
-                found.append(finding(rule.info, event, now, why))
-            for correlator, base in self._feeds.get(number, ()):
-                found.extend(_crossed(correlator, each, event, now) for each in correlator.feed(base, event, now))
+            rule = self.rules[max(hit, ~hit)]
+            try:
+                if not self._second_stage(rule, event) and not self._silenced(rule, event, now):
+                    found += self._of_rule(hit, rule, event, now) if hit >= 0 else [_failure(rule, event, now)]
+            except Exception:  # law 3, as for the question itself
+                self._failed(rule)
         return found
+
+    def _of_rule(self, number: int, rule: Rule, event: Event, now: int) -> list[Finding]:
+        found: list[Finding] = []
+        if rule.alerts:
+            why = (*reasons(rule.predicate, event, now), *shown_fields(rule.shows, event))
+            found.append(finding(rule.info, event, now, why))
+        for correlator, base in self._feeds.get(number, ()):
+            found.extend(_crossed(correlator, each, event, now) for each in correlator.feed(base, event, now))
+        return found
+
+    def _failed(self, rule: Rule) -> None:
+        self.failures[rule.info.id] = self.failures.get(rule.info.id, 0) + 1
 
     def _silenced(self, rule: Rule, event: Event, now: int) -> bool:
         """Tell whether a filter exempts the event, and count it: silence is not silent."""
@@ -114,10 +123,12 @@ class SigmaDetector:
 
     def _second_stage(self, rule: Rule, event: Event) -> bool:
         """Tell whether another stage of this request was a finding of this rule already."""
+        status = event.responseStatus
+        long = event.stage != COMPLETE or event.verb == "watch" or (status is not None and status.code == SWITCHING)
         key = make_id(rule.info.id, event.request_key)
         known = self._requests.get(key)
-        if known is None:
-            self._requests.put(key, event.stage or "")
+        if long or known is not None:
+            self._requests.put(key, known or event.stage or "")
         return known is not None and known != event.stage
 
     @property
@@ -161,11 +172,11 @@ def finding(info: RuleInfo, event: Event, now: int, why: tuple[Reason, ...], **m
         level=info.level,
         time=now,
         audit_id=(event.auditID or "")[:AUDIT_ID],
-        actor=value_of("actor", event) or "",
+        actor=(value_of("actor", event) or "")[:AUDIT_ID],
         actor_kind=value_of("actor.kind", event) or "",
         reasons=why,
         answers=info.answers,
-        target=value_of("target", event) or "",
+        target=scrub((value_of("target", event) or "")[:MAX_TARGET]),
         source=value_of("source.ip", event) or "",
         **fields,
     )

@@ -10,6 +10,7 @@ import msgspec
 
 from detector.event import rfc3339
 from detector.finding import Reason
+from detector.redaction import scrub
 from detector.sigma.path import Path
 from detector.sigma.predicate import And, Atom, Each, Named, Not, Or, Predicate, Since, holds, passing
 
@@ -90,4 +91,5 @@ def shown(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     as_text = json.dumps(value, default=str) if isinstance(value, dict | list) else str(value)
+    as_text = scrub(as_text)
     return as_text if len(as_text) <= LONGEST else as_text[: LONGEST - 1] + "…"

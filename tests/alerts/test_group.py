@@ -113,3 +113,21 @@ def test_samples_reasons_and_targets_hold_no_tokens() -> None:
 def test_a_sample_of_a_huge_event_leaves_the_bodies_out() -> None:
     assert "requestObject" not in sample(event(requestObject={"a": "x" * 20_000}))
     assert sample(event(requestObject={"a": "x"}))["requestObject"] == {"a": "x"}
+
+
+def test_a_sample_of_an_event_with_huge_names_is_cut() -> None:
+    huge = "x" * 10_000_000
+    shown = sample(event(userAgent=huge, requestURI=huge, annotations={huge: huge}))
+    assert len(msgspec.json.encode(shown)) < 10_000
+
+
+def test_a_correlation_that_goes_on_gives_alerts_of_their_own_ids() -> None:
+    count = correlation("many", "event_count", ["read"], {"gte": 3})
+    alerts = told(*[secret(n, at=2 * n) for n in range(900)], rules=(READ, count))
+    last = {alert.id: alert.count for alert in alerts if alert.status == "closed"}
+    assert sorted(last.values()) == [298, 300, 302]
+
+
+def test_a_late_finding_joins_the_newer_alert() -> None:
+    events = [secret(n, at=900 if n % 2 else 0, name=f"s{n}") for n in range(20)]
+    assert [alert.count for alert in closed(*events)] == [1, 19]

@@ -121,6 +121,27 @@ def test_a_flood_of_one_rule_does_not_push_out_the_other() -> None:
     assert len(crossings(found)) == 1
 
 
+def test_a_flood_of_the_first_rule_does_not_hide_an_order_of_three() -> None:
+    third = rule("third", {"sel": {"objectRef.resource": "secrets", "verb": "delete"}, "condition": "sel"})
+    ordered = correlation("ordered", "temporal_ordered", ["read", "write", "third"])
+    flood = [secret(n, at=2 + n / 100) for n in range(2, 100)]
+    events = [secret(0, at=0), secret(1, at=1, verb="update"), *flood, secret(200, at=5, verb="delete")]
+    assert len(crossings(send(detector(BASE, WRITE, third, ordered), *events))) == 1
+
+
+def test_an_event_too_late_for_the_window_is_no_second_crossing() -> None:
+    assert len(send(detector(BASE, FIVE), *reads(20, 21, 22, 23, 24), secret(99, at=0))) == 1
+
+
+def test_a_correlation_that_changes_starts_afresh() -> None:
+    before = detector(BASE, FIVE)
+    send(before, *reads(0, 1, 2, 3))
+    changed = correlation("five", "value_count", ["read"], {"gte": 3, "field": "objectRef.name"})
+    after = detector(BASE, changed)
+    after.load(before.dump())
+    assert not send(after, secret(9, at=4))
+
+
 def test_base_rules_are_silent_unless_the_correlation_says_generate() -> None:
     assert not send(detector(BASE, FIVE), secret())
     loud = {**FIVE, "correlation": {**FIVE["correlation"], "generate": True}}
