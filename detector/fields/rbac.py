@@ -70,12 +70,12 @@ def rbac_subjects(event: Event) -> list[dict[str, Any]] | None:
 def rbac_role(event: Event) -> dict[str, Any] | None:
     """The role that a write to a binding gives: kind (Role or ClusterRole) and name.
 
-    A patch does not repeat it, so it then comes from the answer. Null when neither says, and for other requests.
+    What a patch leaves out of it comes from the answer. Null when neither says, and for other requests.
     """
     body = _stated_in(event, _BINDINGS)
     if body is None:
         return None
-    role = mapping(body.get("roleRef")) or mapping(dig(answered(event), "roleRef"))
+    role = {**mapping(dig(answered(event), "roleRef")), **mapping(body.get("roleRef"))}
     return {"kind": role.get("kind"), "name": role.get("name")} if role else None
 
 

@@ -16,6 +16,7 @@ from detector.fields.uri import is_oversized, parameters, selector_name, uri_pat
 STATING = frozenset({"create", "update", "patch"})
 """The verbs whose body states an object."""
 WRITING = STATING | {"delete", "deletecollection"}
+_CONNECTING = ("exec", "attach", "portforward", "proxy")
 _MAX_PATHS = 200
 _DECISION = "authorization.k8s.io/decision"
 _TRUNCATED = "audit.k8s.io/truncated"
@@ -47,8 +48,12 @@ def write(event: Event) -> bool | None:
 
 @derived("dry_run", "boolean")
 def dry_run(event: Event) -> bool | None:
-    """Whether a write only asks what would happen (dryRun=All, in the query or a delete's options); null for reads."""
-    if not write(event):
+    """Whether a write only asks what would happen (dryRun=All, in the query or a delete's options).
+
+    Null for reads, and for exec, attach, portforward and proxy, which take no notice of dryRun.
+    """
+    ref = event.objectRef
+    if not write(event) or (ref is not None and ref.subresource in _CONNECTING):
         return None
     options = event.request if event.verb not in STATING else None
     return "All" in parameters(event, "dryRun") or "All" in texts(dig(options, "dryRun"))

@@ -77,6 +77,23 @@ def test_the_role_is_in_the_request_or_else_in_the_answer() -> None:
     assert value_of("rbac.role", event("create", "clusterroles", request={"roleRef": {"name": "x"}})) is None
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"roleRef": {"apiGroup": "rbac.authorization.k8s.io"}, "subjects": [USER]},
+        [
+            {"op": "replace", "path": "/roleRef/apiGroup", "value": "rbac.authorization.k8s.io"},
+            {"op": "add", "path": "/subjects/-", "value": USER},
+        ],
+    ],
+    ids=["merge patch", "JSON patch"],
+)
+def test_a_role_named_in_part_is_completed_from_the_answer(body: Any) -> None:
+    answer = {"roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}}
+    patch = event("patch", "clusterrolebindings", "b", request=body, response=answer)
+    assert value_of("rbac.role", patch) == {"kind": "ClusterRole", "name": "cluster-admin"}
+
+
 def test_aggregation_is_a_label_or_a_rule() -> None:
     labels = {
         "rbac.authorization.k8s.io/aggregate-to-edit": "true",

@@ -38,6 +38,17 @@ def test_dry_runs_are_told_by_query_or_options() -> None:
     assert value_of("dry_run", event("get", "pods")) is None
 
 
+@pytest.mark.parametrize("key", ["pods/exec", "pods/attach", "pods/portforward", "services/proxy", "nodes/proxy"])
+@pytest.mark.parametrize("verb", ["create", "update", "patch", "delete"])
+def test_connections_take_no_notice_of_dry_run(verb: str, key: str) -> None:
+    assert value_of("dry_run", event(verb, key, requestURI="/api/v1/x?dryRun=All")) is None
+
+
+def test_a_token_can_be_asked_for_on_trial() -> None:
+    asked = event("create", "serviceaccounts/token", requestURI="/api/v1/x/token?dryRun=All")
+    assert value_of("dry_run", asked) is True
+
+
 def test_key_is_the_resource_as_rbac_names_it() -> None:
     assert value_of("key", event("get", "pods/exec")) == "pods/exec"
     assert value_of("key", event("get", "secrets")) == "secrets"
