@@ -13,7 +13,6 @@ _SERVICE_ACCOUNT = "system:serviceaccount:"
 _COLONS = 3  # of system:serviceaccount:NAMESPACE:NAME; with more or less it is no service account
 _NODE = "system:node:"
 _BOOTSTRAP = "system:bootstrap:"
-_EKS = "eks:"
 
 # A closed list: somebody who gets a certificate for "system:whatever" must not pass for a component.
 CONTROL_PLANE = frozenset({
@@ -36,6 +35,27 @@ CONTROL_PLANE = frozenset({
     "system:volume-scheduler",
     "aksService",
     "kube-apiserver-kubelet-client",
+    "eks:addon-manager",
+    "eks:api-server",
+    "eks:authenticator",
+    "eks:az-poller",
+    "eks:certificate-controller",
+    "eks:cloud-controller-manager",
+    "eks:cluster-bootstrap",
+    "eks:cluster-event-watcher",
+    "eks:coastguard",
+    "eks:endpoint-controller",
+    "eks:fargate-manager",
+    "eks:fargate-scheduler",
+    "eks:k8s-metrics",
+    "eks:kms-storage-migrator",
+    "eks:network-policy-controller",
+    "eks:node-manager",
+    "eks:nodewatcher",
+    "eks:pod-identity-mutating-webhook",
+    "eks:service-operations",
+    "eks:tagging-controller",
+    "eks:vpc-resource-controller",
 })  # fmt: skip
 
 # https://kubernetes.io/docs/reference/access-authn-authz/rbac/#controller-roles: one service account per controller.
@@ -47,9 +67,9 @@ expand-controller generic-garbage-collector horizontal-pod-autoscaler job-contro
 legacy-service-account-token-cleaner namespace-controller node-controller persistent-volume-binder
 pod-garbage-collector pv-protection-controller pvc-protection-controller replicaset-controller
 replication-controller resource-claim-controller resourcequota-controller root-ca-cert-publisher route-controller
-selinux-warning-controller service-account-controller service-cidrs-controller service-controller
-statefulset-controller storageversionmigrator-controller token-cleaner ttl-after-finished-controller ttl-controller
-vac-protection-controller validatingadmissionpolicy-status-controller
+selinux-warning-controller service-account-controller service-ca-cert-publisher service-cidrs-controller
+service-controller statefulset-controller storageversionmigrator-controller token-cleaner
+ttl-after-finished-controller ttl-controller vac-protection-controller validatingadmissionpolicy-status-controller
 """
 _CONTROLLERS = frozenset(_SERVICE_ACCOUNT + "kube-system:" + name for name in _CONTROLLER_NAMES.split())
 
@@ -71,7 +91,7 @@ def kind_of(username: str | None) -> str | None:
         return "node"
     if username == ANONYMOUS:
         return "anonymous"
-    return "controlplane" if username in CONTROL_PLANE or username.startswith(_EKS) else "human"
+    return "controlplane" if username in CONTROL_PLANE else "human"
 
 
 @lru_cache(maxsize=8192)

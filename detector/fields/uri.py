@@ -77,12 +77,12 @@ def _switch(event: Event, *names: str) -> bool:
 def _terms(event: Event) -> list[tuple[str, str, str]]:
     """Read the field selector as (field, sign, value); the sign is = or !=."""
     found = []
-    for selector in parameters(event, "fieldSelector"):
-        for term in _TERM.findall(selector):
-            sign = _SIGN.search(term)
-            if sign:
-                value = _ESCAPED.sub(r"\1", term[sign.end() :])
-                found.append((term[: sign.start()], sign[0].replace("==", "="), value))
+    # Of several selectors the API server takes the first.
+    for term in _TERM.findall(_first(event, "fieldSelector") or ""):
+        sign = _SIGN.search(term)
+        if sign:
+            value = _ESCAPED.sub(r"\1", term[sign.end() :])
+            found.append((term[: sign.start()], sign[0].replace("==", "="), value))
     return found
 
 
@@ -105,6 +105,22 @@ def selector_name(event: Event) -> str | None:
 def selector_labels(event: Event) -> str | None:
     """The label selector, decoded, as the client wrote it; null when there is none."""
     return _first(event, "labelSelector")
+
+
+@derived("list.oneoff", "boolean")
+def list_oneoff(event: Event) -> bool | None:
+    """Whether a list or watch fetches what there is once, and not as an informer keeps its view; null for other verbs.
+
+    Informers list with resourceVersion=0 and a limit, or from a version they know, then watch from a version, or let
+    the watch send the list (sendInitialEvents). One-off is the rest: no version or an empty one, a list from 0 without
+    a limit, a watch from 0. The client chooses all this: false is no proof of an informer.
+    """
+    if event.verb not in ("list", "watch"):
+        return None
+    version = _first(event, "resourceVersion") or ""
+    if event.verb == "watch":
+        return version in ("", "0") and not _switch(event, "sendInitialEvents")
+    return not version or (version == "0" and _first(event, "limit") in (None, "", "0"))
 
 
 @derived("proxy.path", "text")

@@ -36,6 +36,7 @@ IMPERSONATING = event(
         ("system:apiserver", "controlplane"),
         ("system:kube-proxy", "controlplane"),
         ("eks:node-manager", "controlplane"),
+        ("eks:whatever", "human"),
         ("system:anonymous", "anonymous"),
         ("", None),
     ],
@@ -79,6 +80,7 @@ def test_a_node_has_a_name_and_no_namespace(username: str, name: str | None) -> 
     [
         ("system:kube-scheduler", True),
         ("system:serviceaccount:kube-system:replicaset-controller", True),
+        ("system:serviceaccount:kube-system:service-ca-cert-publisher", True),
         ("system:serviceaccount:kube-system:replicaset-controller2", False),
         ("system:serviceaccount:shop:replicaset-controller", False),
         ("jo", False),

@@ -140,6 +140,38 @@ def test_a_field_selector_asks_for_one_name(query: str, name: str | None) -> Non
     assert value_of("object.name", listing(query)) == name
 
 
+def test_of_several_field_selectors_the_first_counts() -> None:
+    both = listing("fieldSelector=metadata.name%3Da&fieldSelector=metadata.name%3Db")
+    assert value_of("selector.fields", both) == ["metadata.name=a"]
+    hidden = listing("fieldSelector=&fieldSelector=metadata.name%3Db")
+    assert value_of("selector.fields", hidden) is None
+    assert value_of("selector.name", hidden) is None
+
+
+@pytest.mark.parametrize(
+    ("verb", "query", "oneoff"),
+    [
+        ("list", "", True),
+        ("list", "limit=500", True),
+        ("list", "limit=500&resourceVersion=", True),
+        ("list", "resourceVersion=&resourceVersion=1200", True),
+        ("list", "resourceVersion=0", True),
+        ("list", "resourceVersion=0&limit=0", True),
+        ("list", "resourceVersion=0&limit=500", False),
+        ("list", "resourceVersion=1200", False),
+        ("watch", "watch=1", True),
+        ("watch", "watch=1&resourceVersion=0", True),
+        ("watch", "watch=1&sendInitialEvents=false", True),
+        ("watch", "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan", False),
+        ("watch", "watch=1&resourceVersion=1200", False),
+        ("get", "resourceVersion=0", None),
+    ],
+)
+def test_an_informer_lists_and_watches_in_its_own_way(verb: str, query: str, oneoff: bool | None) -> None:
+    asked = event(verb, "secrets", requestURI=f"/api/v1/secrets?{query}")
+    assert value_of("list.oneoff", asked) is oneoff
+
+
 def test_selectors_are_shown_decoded() -> None:
     pods = listing("fieldSelector=spec.nodeName%3Dn1,status.phase%21%3DFailed&labelSelector=app%20in%20(a,b)")
     assert value_of("selector.fields", pods) == ["spec.nodeName=n1", "status.phase!=Failed"]
