@@ -17,11 +17,19 @@ from detector.event import Event
 BLANK = "[redacted]"
 CARRIERS = frozenset({"secrets", "serviceaccounts", "tokenreviews", "tokenrequests"})
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_MAX_DEPTH = 100
 _SECRET_KEYS = frozenset({"data", "stringData"})
 _TOKEN_IN_URI = re.compile(
     r"(?i)([?&](?:access_|id_|refresh_|bearer_)?(?:token|authorization|password|secret)=)[^&#\s]+"
 )
+# In the address of another address (a proxied one, an exec's argument) the signs are percent-encoded, maybe twice.
+_TOKEN_ENCODED = re.compile(
+    r"(?i)((?:token|authorization|password|secret)%(?:25)*3d)(?:(?!%(?:25)*(?:26|23|20|0a|22|27))[^&#\s])+"
+)
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*")
+_BASIC = re.compile(
+    r"(?i)(authorization[\"']?(?:\s|:|=|\+|%(?:25)*(?:20|3a|3d|22|27))+[\"']?basic(?:\s|%(?:25)*20|\+)+)[A-Za-z0-9._~+/=%-]+"
+)
 _BEARER = re.compile(r"(?i)(bearer(?:\s|%20|\+)+)[A-Za-z0-9._~+/=%-]{8,}")
 
 
@@ -32,6 +40,10 @@ def scrub(text: str) -> str:
     lower = text.lower()
     if "bearer" in lower:
         text = _BEARER.sub(rf"\1{BLANK}", text)
+    if "basic" in lower:
+        text = _BASIC.sub(rf"\1{BLANK}", text)
+    if "3d" in lower:
+        text = _TOKEN_ENCODED.sub(rf"\1{BLANK}", text)
     return _TOKEN_IN_URI.sub(rf"\1{BLANK}", text) if "=" in text else text
 
 
@@ -39,14 +51,21 @@ def _suspect(uri: str) -> bool:
     """Tell quickly that there is nothing to scrub, as in nearly every URI."""
     low = uri.lower()
     return (
-        "token=" in low or "secret=" in low or "password=" in low or "ation=" in low or "bearer" in low or "eyj" in low
+        "token=" in low
+        or "secret=" in low
+        or "password=" in low
+        or "ation=" in low
+        or "bearer" in low
+        or "basic" in low
+        or "eyj" in low
+        or ("3d" in low and _TOKEN_ENCODED.search(low) is not None)
     )
 
 
 def blank(event: Event) -> Event:
     """Blank the secrets of an event in place and give it back; events that carry none cost next to nothing."""
     uri, ref = event.requestURI, event.objectRef
-    if uri is not None and ("=" in uri or "eyJ" in uri) and _suspect(uri):
+    if uri is not None and ("=" in uri or "%" in uri or "eyJ" in uri) and _suspect(uri):
         event.requestURI = scrub(uri)
     if ref is not None and ref.resource in CARRIERS:
         for attribute in ("requestObject", "responseObject"):
@@ -64,40 +83,52 @@ def _blank_raw(raw: msgspec.Raw) -> msgspec.Raw:
 
 
 def blank_body(body: Any) -> Any:
-    """Give a body of a carrier (object, list of objects, or JSON patch) without its secrets."""
+    """Give a body of a carrier (object, list, table or JSON patch) without its secrets; beyond 100 levels all goes."""
     if isinstance(body, list):
         return [_blank_operation(item) if isinstance(item, dict) else BLANK for item in body]
-    return _blank_object(body) if isinstance(body, dict) else BLANK
+    return _blank_object(body, _MAX_DEPTH) if isinstance(body, dict) else BLANK
 
 
 def _blank_operation(operation: dict[str, Any]) -> dict[str, Any]:
     """Blank one operation of a JSON patch (RFC 6902) wherever it may touch data."""
-    return {key: value if key in {"op", "path", "from"} else _blank_any(value) for key, value in operation.items()}
+    return {
+        key: value if key in {"op", "path", "from"} else _blank_any(value, _MAX_DEPTH)
+        for key, value in operation.items()
+    }
 
 
-def _blank_any(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _blank_any(item) for key, item in value.items()}
-    return BLANK if isinstance(value, str | list) else value
+def _blank_any(value: Any, depth: int) -> Any:
+    if isinstance(value, dict) and depth:
+        return {key: _blank_any(item, depth - 1) for key, item in value.items()}
+    return BLANK if isinstance(value, str | list | dict) else value
 
 
-def _blank_object(body: dict[str, Any]) -> dict[str, Any]:
-    return {key: _blank_value(key, value) for key, value in body.items()}
+def _blank_object(body: dict[str, Any], depth: int) -> Any:
+    return {key: _blank_value(key, value, depth - 1) for key, value in body.items()} if depth > 0 else BLANK
 
 
-def _blank_value(key: str, value: Any) -> Any:
+def _blank_value(key: str, value: Any, depth: int) -> Any:
     if key in _SECRET_KEYS:
         return dict.fromkeys(value, BLANK) if isinstance(value, dict) else BLANK
     if key == "items" and isinstance(value, list):
-        return [_blank_object(item) if isinstance(item, dict) else BLANK for item in value]
+        return [_blank_object(item, depth) if isinstance(item, dict) else BLANK for item in value]
     if key in {"token", LAST_APPLIED} and value:
         return BLANK
-    return _blank_object(value) if isinstance(value, dict) else value
+    return _blank_inside(value, depth)
+
+
+def _blank_inside(value: Any, depth: int) -> Any:
+    """Blank the objects that a value is or holds at any depth, such as the rows of a Table."""
+    if isinstance(value, dict):
+        return _blank_object(value, depth)
+    if isinstance(value, list):
+        return [_blank_inside(item, depth - 1) for item in value] if depth > 0 else BLANK
+    return value
 
 
 def scrub_all(value: Any) -> Any:
     """Give a JSON value with the tokens in all its texts blanked; nesting beyond 100 levels is left out."""
-    return _scrub_all(value, 100)
+    return _scrub_all(value, _MAX_DEPTH)
 
 
 def _scrub_all(value: Any, depth: int) -> Any:

@@ -22,6 +22,11 @@ CARRIERS: list[tuple[str, str, Any]] = [
     ("data that is a text", "secrets", {"data": PLANTED}),
     ("last applied", "secrets", APPLIED),
     ("list", "secrets", {"kind": "SecretList", "items": [{"data": {"a": PLANTED}}, PLANTED]}),
+    ("table", "secrets", {"kind": "Table", "rows": [{"cells": ["db"], "object": {"data": {"a": PLANTED}}}]}),
+    ("lists in lists", "secrets", {"x": [[{"y": [{"stringData": {"a": PLANTED}}]}]]}),
+    ("table with last applied", "secrets", {"kind": "Table", "rows": [{"object": APPLIED}]}),
+    ("deep", "secrets", orjson.loads('{"x":' * 150 + f'{{"data":"{PLANTED}"}}' + "}" * 150)),
+    ("deep lists", "secrets", {"x": orjson.loads("[" * 150 + f'{{"data":"{PLANTED}"}}' + "]" * 150)}),
     ("JSON patch of one key", "secrets", [{"op": "replace", "path": "/data/password", "value": PLANTED}]),
     ("JSON patch of all data", "secrets", [{"op": "add", "path": "/data", "value": {"password": PLANTED}}]),
     ("JSON patch of the root", "secrets", [{"op": "replace", "path": "", "value": {"data": {"a": [PLANTED]}}}]),
@@ -56,6 +61,16 @@ TEXTS = [
     (f"/x?a=1&access_token={PLANTED}&b=2", f"/x?a=1&access_token={BLANK}&b=2"),
     (f"/x?Authorization={PLANTED}", f"/x?Authorization={BLANK}"),
     (f"curl -H 'Authorization: Bearer {PLANTED}'", f"curl -H 'Authorization: Bearer {BLANK}'"),
+    ("curl -H 'Authorization: Basic aHVudGVyOjI='", f"curl -H 'Authorization: Basic {BLANK}'"),
+    ("command=Authorization%3A+Basic+aHVudGVyOjI%3D&tty=1", f"command=Authorization%3A+Basic+{BLANK}&tty=1"),
+    ("command=Authorization%3A%20Basic%20aHVudGVyOjI%3D", f"command=Authorization%3A%20Basic%20{BLANK}"),
+    ("a basic question", "a basic question"),
+    (f"/x/proxy/a%3Ftoken%3D{PLANTED}%26b=1", f"/x/proxy/a%3Ftoken%3D{BLANK}%26b=1"),
+    (
+        f"/x?command=curl&command=http%3A%2F%2Fa%3Fpassword%3d{PLANTED}&c=1",
+        f"/x?command=curl&command=http%3A%2F%2Fa%3Fpassword%3d{BLANK}&c=1",
+    ),
+    (f"/x?u=a%253Fclient_secret%253D{PLANTED}%2526b", f"/x?u=a%253Fclient_secret%253D{BLANK}%2526b"),
     (f"command=Bearer+{PLANTED}", f"command=Bearer+{BLANK}"),
     (f"a {JWT} b", f"a {BLANK} b"),
     ("/api/v1/pods?limit=500&continue=abc", "/api/v1/pods?limit=500&continue=abc"),
@@ -70,6 +85,11 @@ def test_tokens_in_texts_are_blanked(text: str, clean: str) -> None:
 
 def test_the_uri_of_any_event_is_scrubbed() -> None:
     assert blank(event(requestURI=f"/x?token={PLANTED}")).requestURI == f"/x?token={BLANK}"
+
+
+@pytest.mark.parametrize("uri", [f"/proxy/a%3Ftoken%3D{PLANTED}", "/x?command=Authorization:%20Basic%20" + PLANTED])
+def test_the_uri_of_any_event_is_scrubbed_where_it_is_encoded(uri: str) -> None:
+    assert PLANTED not in (blank(event(requestURI=uri)).requestURI or "")
 
 
 def test_a_broken_body_of_a_carrier_is_dropped_whole() -> None:
