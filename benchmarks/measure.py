@@ -33,7 +33,7 @@ finally:  # not ru_maxrss: that begins with what the parent had
 
 def peak_memory(lines: Iterable[bytes]) -> int:
     """Replay lines through a pipe in a process of its own; gives its peak resident memory in KiB."""
-    command = [sys.executable, "-c", CHILD, "replay", "-", "--json"]
+    command = [sys.executable, "-c", CHILD, "replay", "-"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stderr is not None
