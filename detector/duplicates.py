@@ -6,7 +6,7 @@ from typing import Any
 
 from detector.event import Event
 
-GENERATION = 32_768
+GENERATION = 16_384
 """Events in one of the two generations of the window: twice this many at most are remembered."""
 
 
