@@ -137,7 +137,6 @@ def test_architecture_begins_with_the_path_of_the_data() -> None:
     assert text.count("\n") < 200
 
 
-
 def test_the_picture_is_drawn_by_make_docs() -> None:
     assert "docs/picture.py" in (ROOT / "Makefile").read_text()
     compile((ROOT / "docs/picture.py").read_text(), "picture.py", "exec")
