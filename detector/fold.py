@@ -18,7 +18,7 @@ from detector.errors import SnapshotError
 from detector.event import SECOND, Event, micros
 from detector.finding import Alert, Finding, RuleInfo
 from detector.formats import Batch
-from detector.sigma.engine import SigmaDetector
+from detector.sigma.engine import Compiled, SigmaDetector
 from detector.sigma.load import load
 from detector.sigma.source import RuleFile
 
@@ -92,7 +92,7 @@ class Fold:
         self.counters = Counters()
         self.control = Rules(())
         self.alerts = Alerts(cluster)
-        self.sigma = SigmaDetector(load(()))
+        self.sigma = SigmaDetector(Compiled(load(())))
         self._infos: dict[str, RuleInfo] = {}
         self._doubted: list[int] = []
         self._duplicates = Duplicates()
@@ -120,7 +120,7 @@ class Fold:
     def _use(self, control: Rules) -> None:
         state = self.sigma.dump()
         rules = load(control.files, control.packs)
-        self.control, self.sigma = control, SigmaDetector(rules)
+        self.control, self.sigma = control, SigmaDetector(Compiled(rules))
         self._infos = {info.id: info for info in rules.infos()}
         self.sigma.load(state)
 

@@ -6,13 +6,12 @@ from typing import Any
 
 from detector.bounded import BoundedMap
 from detector.event import Event
-from detector.fields import value_of
-from detector.finding import Finding, Level, Reason, RuleInfo, make_id
-from detector.redaction import scrub
+from detector.finding import Finding, Level, RuleInfo, make_id
 from detector.sigma.compile import PROGRAMS, Compiler, Program
-from detector.sigma.correlate import AUDIT_ID, MAX_TARGET, Correlator, Crossing
+from detector.sigma.correlate import Correlator
 from detector.sigma.explain import reasons, shown_fields
 from detector.sigma.facets import Key, Vocabulary
+from detector.sigma.findings import crossed, failure, finding
 from detector.sigma.load import RuleSet
 from detector.sigma.predicate import holds
 from detector.sigma.rule import Rule
@@ -26,42 +25,62 @@ ALL = "(all rules)"
 """Under this name failures counts the events on which the rules had to be asked one by one."""
 
 
-class SigmaDetector:
-    """Runs a rule set. All state is in the windows of its correlations and the table of requests seen."""
+class Compiled:
+    """A rule set made ready to run, once for all clusters that detect with it. It holds no state of theirs."""
 
     def __init__(self, rules: RuleSet) -> None:
         self.rules = rules.rules
-        self.correlators = [Correlator(one) for one in rules.correlations]
-        self.failures: dict[str, int] = {}
-        """Ids of rules that raised, and how often."""
-        self.silenced: dict[str, int] = {}
-        """Titles of filters, and how many findings each has silenced."""
-        self._vocabulary = Vocabulary(rule.predicate for rule in self.rules)
+        self.correlations = rules.correlations
+        self.infos: dict[str, RuleInfo] = {info.id: info for info in rules.infos()}
+        """What people are told about each rule and correlation, by its id."""
+        self.vocabulary = Vocabulary(rule.predicate for rule in self.rules)
         numbered = [(number, rule.predicate) for number, rule in enumerate(self.rules)]
         self._compilers = {
             False: Compiler(numbered),
             True: Compiler(one for one in numbered if self.rules[one[0]].early),
         }
-        self._numbers = {rule.info.id: number for number, rule in enumerate(self.rules)}
-        self._programs: dict[tuple[Key, bool], Program | None] = {}
-        self._requests: BoundedMap[str] = BoundedMap(REQUESTS)
-        self._feeds = self._wire()
+        self.programs: dict[tuple[Key, bool], Program | None] = {}
+        """The programs made so far, by the key of the request and whether it is only received yet."""
+        self.feeds = self._wire()
 
-    def _wire(self) -> dict[int, list[tuple[Correlator, int]]]:
-        """Map the number of a base rule to the correlations it feeds, and as which of their bases."""
-        feeds: dict[int, list[tuple[Correlator, int]]] = {}
-        for correlator in self.correlators:
-            for index, base in enumerate(correlator.rule.bases):
-                feeds.setdefault(self._numbers[base], []).append((correlator, index))
+    def _wire(self) -> dict[int, list[tuple[int, int]]]:
+        """Map the number of a base rule to the correlations it feeds, by number, and as which of their bases."""
+        numbers = {rule.info.id: number for number, rule in enumerate(self.rules)}
+        feeds: dict[int, list[tuple[int, int]]] = {}
+        for number, correlation in enumerate(self.correlations):
+            for index, base in enumerate(correlation.bases):
+                feeds.setdefault(numbers[base], []).append((number, index))
         return feeds
+
+    def program(self, key: Key, *, early: bool) -> Program | None:
+        """Make the program for a key, and remember it; None when no rule can hold."""
+        if len(self.programs) >= PROGRAMS:
+            self.programs.clear()
+        program = self.programs[key, early] = self._compilers[early].program(key)
+        return program
+
+
+class SigmaDetector:
+    """What one cluster's events have led to so far: the windows of correlations, and the table of requests seen."""
+
+    def __init__(self, compiled: Compiled) -> None:
+        self._compiled = compiled
+        self.rules, self.infos = compiled.rules, compiled.infos
+        self.correlators = [Correlator(one) for one in compiled.correlations]
+        self.failures: dict[str, int] = {}
+        """Ids of rules that raised, and how often."""
+        self.silenced: dict[str, int] = {}
+        """Titles of filters, and how many findings each has silenced."""
+        self._key, self._programs = compiled.vocabulary.key, compiled.programs
+        self._requests: BoundedMap[str] = BoundedMap(REQUESTS)
 
     def check(self, event: Event, now: int) -> list[Finding]:
         """Give the findings on one event at time ``now`` (microseconds)."""
-        key = (self._vocabulary.key(event), event.stage == RECEIVED)
+        key = (self._key(event), event.stage == RECEIVED)
         try:
             program = self._programs[key]
         except KeyError:
-            program = self._compile(*key)
+            program = self._compiled.program(key[0], early=key[1])
         if program is None:
             return []
         try:
@@ -69,12 +88,6 @@ class SigmaDetector:
         except Exception:  # a rule that raises must not cost the others
             hits = self._one_by_one(event, now, early=key[1])
         return self._findings(event, now, hits) if hits else []
-
-    def _compile(self, key: Key, early: bool) -> Program | None:
-        if len(self._programs) >= PROGRAMS:
-            self._programs.clear()
-        program = self._programs[key, early] = self._compilers[early].program(key)
-        return program
 
     def _one_by_one(self, event: Event, now: int, *, early: bool) -> list[int]:
         """Ask each rule alone; one that raises is counted, and stays enabled."""
@@ -96,7 +109,7 @@ class SigmaDetector:
             rule = self.rules[max(hit, ~hit)]
             try:
                 if not self._second_stage(rule, event) and not self._silenced(rule, event, now):
-                    found += self._of_rule(hit, rule, event, now) if hit >= 0 else [_failure(rule, event, now)]
+                    found += self._of_rule(hit, rule, event, now) if hit >= 0 else [failure(rule.info, event, now)]
             except Exception:  # law 3, as for the question itself
                 self._failed(rule)
         return found
@@ -106,8 +119,9 @@ class SigmaDetector:
         if rule.alerts:
             why = (*reasons(rule.predicate, event, now), *shown_fields(rule.shows, event))
             found.append(finding(rule.info, event, now, why))
-        for correlator, base in self._feeds.get(number, ()):
-            found.extend(_crossed(correlator, each, event, now) for each in correlator.feed(base, event, now))
+        for index, base in self._compiled.feeds.get(number, ()):
+            correlator = self.correlators[index]
+            found.extend(crossed(correlator, each, event, now) for each in correlator.feed(base, event, now))
         return found
 
     def _failed(self, rule: Rule) -> None:
@@ -157,54 +171,3 @@ class SigmaDetector:
         for correlator in self.correlators:
             if correlator.rule.info.id in state["windows"]:
                 correlator.load(state["windows"][correlator.rule.info.id])
-
-
-def finding(info: RuleInfo, event: Event, now: int, why: tuple[Reason, ...], **more: Any) -> Finding:
-    """Make the finding of a rule on an event."""
-    fields = {
-        "id": make_id(event.fingerprint, info.id),
-        "audit_ids": ((event.auditID or "")[:AUDIT_ID],),
-        **more,
-    }
-    return Finding(
-        rule_id=info.id,
-        title=info.title,
-        level=info.level,
-        time=now,
-        audit_id=(event.auditID or "")[:AUDIT_ID],
-        actor=(value_of("actor", event) or "")[:AUDIT_ID],
-        actor_kind=value_of("actor.kind", event) or "",
-        reasons=why,
-        answers=info.answers,
-        target=scrub((value_of("target", event) or "")[:MAX_TARGET]),
-        source=value_of("source.ip", event) or "",
-        **fields,
-    )
-
-
-def _failure(rule: Rule, event: Event, now: int) -> Finding:
-    why = Reason("(rule failed)", "rule", rule.info.title, "an error while the rule looked at this event")
-    return finding(rule.info, event, now, (why,))
-
-
-def _crossed(correlator: Correlator, crossing: Crossing, event: Event, now: int) -> Finding:
-    info, rule = correlator.rule.info, correlator.rule
-    counted, count = correlator.why(crossing)
-    why = [Reason(rule.kind, counted, count, f"at least {rule.threshold}")]
-    names = [path.name for path in rule.group_by[0]] if rule.group_by else []
-    why += [Reason("group-by", name, value) for name, value in zip(names, crossing.group, strict=True)]
-    entries = crossing.entries[-1:] if crossing.again else crossing.entries
-    return finding(
-        info,
-        event,
-        now,
-        tuple(why),
-        id=make_id(info.id, *crossing.group, crossing.first),
-        group=crossing.group,
-        since=entries[0].time,
-        audit_ids=tuple(dict.fromkeys(entry.audit_id for entry in entries)),
-        targets=tuple(dict.fromkeys(entry.target for entry in entries)),
-        sources=tuple(dict.fromkeys(entry.source for entry in entries)),
-        count=len(entries),
-        continues=crossing.again,
-    )

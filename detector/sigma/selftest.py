@@ -13,7 +13,7 @@ from detector.errors import RuleError
 from detector.event import EPOCH, Event
 from detector.finding import Finding
 from detector.formats import decode_event
-from detector.sigma.engine import SigmaDetector
+from detector.sigma.engine import Compiled, SigmaDetector
 from detector.sigma.load import Loaded, RuleSet, assemble
 from detector.sigma.rule import PACKS, Events, Exemption, Rule
 
@@ -84,7 +84,7 @@ def _alerting(rule: Rule, *, alerts: bool) -> Rule:
 
 def findings(rules: RuleSet, test: Events) -> list[Finding]:
     """Send a test's events to a fresh detector; gives all findings."""
-    detector = SigmaDetector(rules)
+    detector = SigmaDetector(Compiled(rules))
     found: list[Finding] = []
     for event in events(test):
         found.extend(detector.check(event, event.time or 0))

@@ -12,7 +12,7 @@ from detector.event import Event
 from detector.sigma import compile as compiling
 from detector.sigma import engine, facets, index
 from detector.sigma.compile import Compiler
-from detector.sigma.engine import SigmaDetector
+from detector.sigma.engine import Compiled, SigmaDetector
 from detector.sigma.facets import OTHER, Vocabulary, resources
 from detector.sigma.load import load
 from detector.sigma.path import parse
@@ -104,19 +104,20 @@ def test_unknown_verbs_and_resources_are_one_key() -> None:
 
 
 def test_invented_words_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    detector = SigmaDetector(load([rule_file(rule("read"))]))
+    compiled = Compiled(load([rule_file(rule("read"))]))
+    detector = SigmaDetector(compiled)
     for number in range(10_000):
         detector.check(event(verb=f"verb-{number}"), 0)
-    assert len(detector._vocabulary.words[0]) <= 4096
-    assert len(detector._programs) == 1
+    assert len(compiled.vocabulary.words[0]) <= 4096
+    assert len(compiled.programs) == 1
     monkeypatch.setattr(engine, "PROGRAMS", 1)
     detector.check(event(verb="get"), 0)
-    assert len(detector._programs) == 1
+    assert len(compiled.programs) == 1
 
 
 def test_values_of_rules_are_never_part_of_generated_source() -> None:
     hostile = "'); import os; raise SystemExit(('"
     detection: dict[str, Any] = {"s": {"userAgent": hostile, f"annotations.{hostile}": hostile}, "condition": "s"}
-    detector = SigmaDetector(load([rule_file(rule("hostile", detection))]))
+    detector = SigmaDetector(Compiled(load([rule_file(rule("hostile", detection))])))
     hostiles = [event(n, userAgent=hostile, annotations={hostile: hostile}) for n in range(compiling.WARM + 2)]
     assert [len(detector.check(one, 0)) for one in hostiles] == [1] * len(hostiles)

@@ -8,13 +8,13 @@ import msgspec
 
 from detector.event import Event
 from detector.finding import Finding
-from detector.sigma.engine import SigmaDetector
+from detector.sigma.engine import Compiled, SigmaDetector
 from detector.sigma.load import load
 from tests.support import correlation, rule, rule_file, secret
 
 
 def detector(*documents: dict[str, Any]) -> SigmaDetector:
-    return SigmaDetector(load([rule_file(*documents)]))
+    return SigmaDetector(Compiled(load([rule_file(*documents)])))
 
 
 def send(to: SigmaDetector, *events: Event) -> list[Finding]:

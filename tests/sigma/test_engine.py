@@ -10,7 +10,7 @@ from detector.event import Event
 from detector.finding import Finding, Level
 from detector.sigma import compile as compiling
 from detector.sigma import engine, predicate
-from detector.sigma.engine import ALL, SigmaDetector
+from detector.sigma.engine import ALL, Compiled, SigmaDetector
 from detector.sigma.load import load
 from tests.support import correlation, event, rule, rule_file, secret
 
@@ -18,7 +18,7 @@ EXEC = rule("exec", {"s": {"key": "pods/exec"}, "condition": "s"}, level="high")
 
 
 def detector(*documents: dict[str, Any]) -> SigmaDetector:
-    return SigmaDetector(load([rule_file(*documents)]))
+    return SigmaDetector(Compiled(load([rule_file(*documents)])))
 
 
 def check(to: SigmaDetector, one: Event) -> list[Finding]:
@@ -130,7 +130,7 @@ def test_a_rule_that_raises_costs_no_other_and_is_told_when_it_matters(level: st
 def test_packs_choose_what_alerts() -> None:
     hunting = rule("hunting", redshank={"pack": "hunting"})
     assert [found.title for found in check(detector(rule("read"), hunting), secret())] == ["read"]
-    both = SigmaDetector(load([rule_file(rule("read"), hunting)], packs=("hunting",)))
+    both = SigmaDetector(Compiled(load([rule_file(rule("read"), hunting)], packs=("hunting",))))
     assert [found.title for found in check(both, secret())] == ["hunting"]
 
 
@@ -140,3 +140,18 @@ def test_the_table_of_requests_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     for number in range(1000):
         check(one, secret(number))
     assert len(one._requests) <= 125
+
+
+def test_clusters_share_the_programs_of_their_rules_and_nothing_else() -> None:
+    many = correlation("many", "event_count", ["base"], {"gte": 2})
+    base = rule("base", name="base")
+    compiled = Compiled(load([rule_file(EXEC, base, many)]))
+    one, other = SigmaDetector(compiled), SigmaDetector(compiled)
+    assert [len(check(one, stage)) for stage in stages("ResponseStarted", "ResponseComplete")] == [1, 0]
+    made = dict(compiled.programs)
+    assert [len(check(other, stage)) for stage in stages("ResponseStarted", "ResponseComplete")] == [1, 0]
+    assert compiled.programs == made
+    assert [check(one, secret(1)), check(other, secret(2))] == [[], []]
+    assert [found.title for found in check(one, secret(3))] == ["many"]
+    assert not other.failures | other.silenced
+    assert len(other.correlators[0].windows) == 1
