@@ -1,4 +1,4 @@
-"""What is said about events: Reason, Finding, Alert; later Incident.
+"""What is said about events: Reason, Finding, Alert, Verdict; later Incident.
 
 A Finding is one detector's word on one event. An Alert is findings grouped: what a person sees.
 """
@@ -74,6 +74,8 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     """How many events it stands on."""
     continues: bool = False
     """A correlation that still holds: the same finding (same id), with one more event."""
+    message: str = ""
+    """What happened, in one sentence. It holds the client's words: escape it for where you show it."""
 
 
 class RuleInfo(msgspec.Struct, frozen=True, gc=False):
@@ -93,6 +95,8 @@ class RuleInfo(msgspec.Struct, frozen=True, gc=False):
     falsepositives: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     runbook: tuple[str, ...] = ()
+    message: str = ""
+    """What its findings say happened: a sentence with names of fields in braces."""
 
 
 class Alert(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -118,3 +122,16 @@ class Alert(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     audit_ids: tuple[str, ...]
     samples: tuple[dict[str, Any], ...]
     """Redacted events."""
+    message: str = ""
+    """What happened, in one sentence: the first finding's."""
+
+
+class Verdict(msgspec.Struct, frozen=True, tag="verdict"):
+    """What a person says of an alert: ``dismissed`` (not worth telling) or ``confirmed`` (it is what it seems)."""
+
+    alert: str
+    judgement: str
+    who: str
+    why: str
+    at: int
+    """Microseconds since 1970."""

@@ -48,6 +48,7 @@ class Open(msgspec.Struct):
     sources: dict[str, None] = {}
     audit_ids: dict[str, None] = {}
     samples: list[dict[str, Any]] = []
+    message: str = ""
 
 
 Key = tuple[str, ...]
@@ -124,6 +125,7 @@ class Alerts:
             reasons=tuple(alert.reasons.values()),
             audit_ids=tuple(alert.audit_ids),
             samples=tuple(alert.samples),
+            message=alert.message,
         )
 
     def dump(self) -> dict[str, Any]:
@@ -155,6 +157,7 @@ def _opened(key: Key, finding: Finding, info: RuleInfo, cluster: str) -> Open:
         opened_at=finding.time,
         first_seen=finding.time,
         last_seen=finding.time,
+        message=finding.message,
     )
 
 

@@ -9,6 +9,7 @@ from detector.fields import value_of
 from detector.finding import Finding, Reason, RuleInfo, make_id
 from detector.redaction import scrub
 from detector.sigma.correlate import AUDIT_ID, MAX_TARGET, Correlator, Crossing
+from detector.sigma.message import sentence
 
 
 def finding(info: RuleInfo, event: Event, now: int, why: tuple[Reason, ...], **more: Any) -> Finding:
@@ -16,6 +17,7 @@ def finding(info: RuleInfo, event: Event, now: int, why: tuple[Reason, ...], **m
     fields = {
         "id": make_id(event.fingerprint, info.id),
         "audit_ids": ((event.auditID or "")[:AUDIT_ID],),
+        "message": sentence(info.message, event, more.get("count", 1)),
         **more,
     }
     return Finding(
@@ -37,7 +39,7 @@ def finding(info: RuleInfo, event: Event, now: int, why: tuple[Reason, ...], **m
 def failure(info: RuleInfo, event: Event, now: int) -> Finding:
     """Make the finding that a rule raised an error on an event."""
     why = Reason("(rule failed)", "rule", info.title, "an error while the rule looked at this event")
-    return finding(info, event, now, (why,))
+    return finding(info, event, now, (why,), message=sentence("", event))
 
 
 def crossed(correlator: Correlator, crossing: Crossing, event: Event, now: int) -> Finding:

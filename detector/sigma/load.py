@@ -18,6 +18,7 @@ from sigma.rule import SigmaRule, SigmaRuleBase
 from detector.errors import RuleError
 from detector.event import EPOCH, MICROSECOND, SECOND
 from detector.finding import Level, RuleInfo
+from detector.sigma.message import pieces
 from detector.sigma.path import Path, parse
 from detector.sigma.predicate import Or, Since, atoms
 from detector.sigma.rule import Correlation, Exemption, Extras, Rule
@@ -128,11 +129,15 @@ def _sigma_trail(error: SigmaError) -> list[str]:
 
 def _extras(document: Document) -> Extras:
     try:
-        return Extras.model_validate(document.data.get("redshank") or {})
+        extras = Extras.model_validate(document.data.get("redshank") or {})
+        pieces(extras.message)
+        return extras
     except ValidationError as error:
         first = error.errors()[0]
         trail = ["redshank", *(part for part in first["loc"] if isinstance(part, str))]
         raise document.error(f"{'.'.join(trail)}: {first['msg']}", trail) from None
+    except ValueError as error:
+        raise document.error(f"redshank.message: {error}", ["redshank", "message"]) from None
 
 
 def _check_logsource(rule: SigmaRule) -> None:
@@ -176,6 +181,7 @@ def _info(parsed: SigmaRuleBase, extras: Extras) -> RuleInfo:
         falsepositives=tuple(parsed.falsepositives or ()),
         references=tuple(parsed.references or ()),
         runbook=tuple(extras.runbook),
+        message=extras.message,
     )
 
 

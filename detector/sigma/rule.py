@@ -59,6 +59,7 @@ class Extras(BaseModel):
     guide: str = Field(default="", description="The section of the hardening guide it watches.")
     threat_matrix: list[str] = Field(default_factory=list, description="Ids of the Threat Matrix for Kubernetes.")
     runbook: list[str] = Field(default_factory=list, description="What to do next, step by step.")
+    message: str = Field(default="", max_length=300, description="What happened: {actor} read {target}.")
     tests: Tests = Field(default_factory=Tests, description="Events that must and must not fire it.")
     owner: str = Field(default="", description="Filters: who answers for the exception.")
     reason: str = Field(default="", description="Filters: why it is one.")
