@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -164,12 +165,35 @@ def test_no_path_and_a_folder_without_audit_logs_are_errors(tmp_path: Path) -> N
     assert str(tmp_path) in str(error.value)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_an_error(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.log", lines(1))
-    path.chmod(0)
-    with pytest.raises(InputError, match="permission"):
-        FileSource([path])
+NOBODY = """
+import os, sys
+from detector.errors import InputError
+from detector.sources import FileSource
+if os.geteuid() == 0:  # root may read everything
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+try:
+    FileSource(sys.argv[1:])
+except InputError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("paths", [["a.log"], ["closed"], ["open"], ["open/*"]])
+def test_what_may_not_be_read_is_an_error(paths: list[str], tmp_path: Path) -> None:
+    for path in (write(tmp_path / "a.log", lines(1)), write(tmp_path / "open" / "b.log", lines(1))):
+        path.chmod(0)
+    write(tmp_path / "closed" / "c.log", lines(1)).parent.chmod(0)
+    for folder in (tmp_path, tmp_path / "open"):
+        folder.chmod(0o755)
+    # The paths are relative, so that the folders above need not be open to everybody.
+    run = [sys.executable, "-c", NOBODY, *paths]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    child = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    (tmp_path / "closed").chmod(0o755)
+    assert "permission" in child.stdout
+    assert child.stderr == ""
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
