@@ -7,7 +7,6 @@ raw JSON until somebody asks for `Event.request` or `Event.response`.
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from hashlib import blake2b
@@ -15,6 +14,9 @@ from typing import Any
 
 import msgspec
 import orjson
+
+from detector import loose
+from detector.errors import RejectedError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -26,6 +28,8 @@ LAST = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 """Times beyond these cannot be written; a zone can push one there."""
 
 _ABSENT = msgspec.Raw()
+UNREADABLE = "(unreadable)"
+"""In place of a body that is there and cannot be read: a text, as the API server puts for one it could not decode."""
 
 
 class ObjectRef(msgspec.Struct, gc=False, omit_defaults=True):
@@ -142,15 +146,15 @@ def _body(raw: msgspec.Raw) -> Any:
     try:
         return orjson.loads(data)
     except (orjson.JSONDecodeError, RecursionError):
-        return _lenient(bytes(data))
+        return read_body(raw)
 
 
-def _lenient(data: bytes) -> Any:
-    """Read what orjson refuses and other parsers take (1e999, lone surrogates): a body must not hide by it."""
+def read_body(raw: msgspec.Raw) -> Any:
+    """Read a body anew, so that a caller may change it; `UNREADABLE` when it is no JSON."""
     try:
-        return json.loads(data.decode(errors="replace"))
-    except (ValueError, RecursionError):
-        return None
+        return loose.parse(bytes(raw))
+    except RejectedError:
+        return UNREADABLE
 
 
 def micros(timestamp: str | None) -> int | None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import orjson
 import pytest
 
-from detector.event import micros, rfc3339
+from detector.event import UNREADABLE, micros, rfc3339
+from detector.fields import value_of
+from detector.redaction import scrub_all
 from tests.support import event
 
 
@@ -85,8 +88,22 @@ def test_absent_attributes_are_left_out() -> None:
     assert "userAgent" not in plain
 
 
-def test_a_body_that_is_no_json_is_none() -> None:
-    one = event()
-    one.requestObject = msgspec.Raw(b"{")
-    assert one.request is None
-    assert "requestObject" not in one.as_dict()
+@pytest.mark.parametrize(
+    "odd",
+    ["1e999", "1" * 5000, "-" + "9" * 30, r'"\ud800"', "[" * 900 + "]" * 900, "NaN"],
+    ids=["too large a float", "5000 digits", "30 digits", "lone surrogate", "nested deep", "not a number"],
+)
+def test_one_odd_value_in_a_body_hides_nothing_beside_it(odd: str) -> None:
+    body = f'[{{"op":"add","path":"/spec/hostPID","value":true}},{{"op":"test","path":"/x","value":{odd}}}]'
+    one = event(verb="patch", objectRef={"resource": "pods", "name": "p"})
+    one.requestObject = msgspec.Raw(body.encode())
+    assert one.request[0] == {"op": "add", "path": "/spec/hostPID", "value": True}
+    assert value_of("object", one)["spec"]["hostPID"] is True
+    assert orjson.dumps(scrub_all(one.as_dict()))
+
+
+def test_a_body_that_cannot_be_read_is_not_taken_for_an_absent_one() -> None:
+    one = event(verb="create")
+    one.requestObject = msgspec.Raw(b'{"cut')
+    assert one.request == UNREADABLE
+    assert value_of("truncated", one) is True

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-import orjson
-
-from detector.event import Event
+from detector.event import Event, read_body
 from detector.fields.body import MAX_OPERATIONS, dig, is_index, leaves, mapping, partial_object, pointer, text, texts
 from detector.fields.registry import derived
 from detector.fields.uri import is_oversized, parameters, selector_name, uri_path
@@ -103,7 +101,7 @@ def _patched(event: Event) -> dict[str, Any] | None:
         if answer is not None:
             return answer
     # Read again, because building changes the values it is given, and event.request belongs to everybody.
-    return partial_object(orjson.loads(memoryview(event.requestObject)))
+    return partial_object(read_body(event.requestObject))
 
 
 def answered(event: Event) -> dict[str, Any] | None:
@@ -190,7 +188,7 @@ def truncated(event: Event) -> bool:
     """
     if event.annotations and event.annotations.get(_TRUNCATED) == "true":
         return True
-    return _is_text(event.requestObject) or _is_text(event.responseObject) or is_oversized(event)
+    return isinstance(event.request, str) or _is_text(event.responseObject) or is_oversized(event)
 
 
 def _is_text(raw: Any) -> bool:

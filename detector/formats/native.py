@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from detector import loose
 from detector.errors import RejectedError
 from detector.event import Event
 from detector.formats import lenient
@@ -73,9 +74,9 @@ def decode_event(raw: bytes) -> Event:
     event = fast(raw)
     if event is not None:
         return event
-    event = event_of(lenient.parse(raw))
+    event = event_of(loose.parse(raw))
     if event is None:
-        raise RejectedError(describe(lenient.parse(raw)))
+        raise RejectedError(describe(loose.parse(raw)))
     return event
 
 

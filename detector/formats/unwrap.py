@@ -11,10 +11,12 @@ from typing import Any
 import msgspec
 import orjson
 
+from detector import loose
 from detector.errors import RejectedError
 from detector.event import Event
 from detector.formats import lenient, native
 from detector.formats.batch import RECORD_LIMIT, SECONDHAND_LIMIT, TOO_LARGE, Batch, Rejected
+from detector.formats.utf16 import whole
 from detector.formats.wrappings import LINES, OBJECTS
 from detector.formats.wrappings.base import Line, Part, Skip, Unreadable
 
@@ -47,7 +49,7 @@ def decode_batch(raw: bytes, limit: int = RECORD_LIMIT) -> Batch:
     :returns: at least one event, rejected or skipped record; blank input counts as skipped.
     """
     batch = Batch()
-    decode_into(batch, raw, limit)
+    decode_into(batch, whole(raw), limit)
     return batch
 
 
@@ -107,7 +109,7 @@ def _native_list(batch: Batch, raw: bytes, depth: int) -> bool:
 
 def _parsed(batch: Batch, raw: bytes, depth: int) -> None:
     try:
-        value = lenient.parse(raw)
+        value = loose.parse(raw)
     except RejectedError as error:
         batch.reject(str(error.args[0]), raw, error.args[1])
         return

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from detector.errors import RejectedError
 from detector.event import Event
 from detector.formats import decode, decode_event
-from detector.formats.lenient import GO_MAX_DEPTH, code, prune
+from detector.formats.lenient import code
+from detector.loose import GO_MAX_DEPTH, prune
 
 HEAD = b'{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"a1","stage":"ResponseComplete","verb":"get"'
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from detector import loose
 from detector.errors import RejectedError
-from detector.formats import lenient
 from detector.formats.wrappings.base import SKIP, Example, Part, Unreadable, Wrapping, items
 
 CATEGORIES = frozenset({"kube-audit", "kube-audit-admin"})
@@ -70,7 +70,7 @@ def _cell(cell: Any) -> Any:
         return None
     if isinstance(cell, str) and cell[:1] in ("{", "["):
         try:
-            return lenient.parse(cell.encode("utf-8", "replace"))
+            return loose.parse(cell.encode("utf-8", "replace"))
         except RejectedError:
             return cell
     return cell
