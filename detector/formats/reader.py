@@ -14,6 +14,7 @@ from detector.formats.batch import RECORD_LIMIT, Batch
 from detector.formats.compression import Readable
 from detector.formats.native import CODE_LIMIT, UNREADABLE, V1, clean, is_event, typed
 from detector.formats.splitter import Splitter
+from detector.formats.utf16 import MARKS, Utf16
 
 CHUNK = 1 << 17
 """Bytes asked of a stream at a time: what becomes of them stays in the processor's cache, and that saves a third."""
@@ -22,7 +23,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def read(stream: Readable, *, limit: int = RECORD_LIMIT, chunk: int = CHUNK) -> Iterator[Batch]:
-    """Decode a stream of plain bytes; for a compressed one see `detector.formats.decompress`.
+    """Decode a stream of plain bytes; for a compressed one see `decompress`. UTF-16 is told by its mark.
 
     :param stream: gives bytes; short reads are taken as they come, so that a slow pipe is followed without delay.
     :param limit: bytes one record may have; a larger one is rejected without being held.
@@ -47,6 +48,7 @@ class _Reader:
         self.rest = b""
         """What the last chunk left over: the beginning of a record."""
         self.begun = False
+        self.utf16: Utf16 | None = None
         self.splitter = Splitter(limit)
 
     def feed(self, data: bytes, last: bool) -> Batch:
@@ -56,7 +58,11 @@ class _Reader:
             if len(data) < len(_BOM) and not last:
                 self.rest = data
                 return batch
+            if data[:2] in MARKS:
+                self.utf16, data = Utf16(data[:2]), data[2:]
             data, self.rest, self.begun = data.removeprefix(_BOM), b"", True
+        if self.utf16 is not None:
+            data = self.utf16.feed(data, last)
         buffer = self.rest + data if self.splitter.busy else self._lines(batch, data)
         self.rest = buffer[self.splitter.split(batch, buffer, last) :]
         return batch
