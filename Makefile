@@ -32,7 +32,7 @@ check: $(STAMP) ## everything but the tests: style, types, imports, dependencies
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 	$(BIN)/python -m pip check --disable-pip-version-check
-	$(BIN)/redshank rules check
+	$(BIN)/redshank rules check --strict
 	$(BIN)/redshank rules test
 	$(MAKE) --no-print-directory build
 

@@ -24,6 +24,8 @@ LISTED = 3
 def in_full(alert: Alert, glyphs: Glyphs, *, advice: bool = True) -> Iterator[RenderableType]:
     """Draw an alert with everything a person needs to judge it; ``advice`` is False where it was given before."""
     yield Text.assemble("\n", badge(alert.level), "  ", (plain(alert.title), "bold"))
+    if alert.message:
+        yield columns([(alert.message,)], indent=3)
     yield columns(_lines(alert, glyphs, advice=advice), 11, indent=3, style="dim")
 
 

@@ -49,6 +49,8 @@ def show_rule(page: Page, catalogue: Catalogue, one: Loaded) -> None:
     page.print(columns(_facts(one, info, page.glyphs.dot), 11, style="dim"))
     if info and info.description:
         page.print(Text(f"\n{plain(' '.join(info.description.split()))}"))
+    if info and info.message:
+        page.print(Text(f"\nIts alerts say: {plain(info.message)}"))
     page.print(*_section("What to do", list(info.runbook) if info else [], numbered=True))
     page.print(*_section("It may be harmless", list(info.falsepositives) if info else []))
     page.print(*_section("Related", list(_related(catalogue, one))))

@@ -58,6 +58,8 @@ WANTED = {
     "redshank.answers": "note",
 }
 """Keys a rule should have, and how bad it is when one is missing."""
+MAY_BE_EMPTY = frozenset({"redshank.answers"})
+"""Keys that may say that there is nothing: a rule may be an idea of its own."""
 RARE = frozenset({"impersonation", "impersonatedUser", "impersonatedUser.username", "objectRef.subresource"})
 """Anchors that most events do not have at all."""
 NAMESPACES = frozenset({"attack", "car", "cve", "d3fend", "detection", "stp", "tlp"})
@@ -99,7 +101,7 @@ class Finder:
         value: Any = self.data
         for part in key.split("."):
             value = value.get(part) if isinstance(value, dict) else None
-        return bool(value)
+        return bool(value) or (key in MAY_BE_EMPTY and value == [])
 
 
 def _problem(error: RuleError, severity: Severity = "error") -> Problem:

@@ -73,7 +73,7 @@ def _default(event: Event) -> str:
 
 def _value(get: Getter, event: Event) -> str:
     try:
-        values = [text for value in get(event) if (text := shown(value))]
+        values = list(dict.fromkeys(text for value in get(event) if (text := shown(value))))
     except Exception:  # a client must not escape a finding by a body that cannot be written
         return UNKNOWN
     more = f" and {len(values) - VALUES} more" if len(values) > VALUES else ""

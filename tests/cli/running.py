@@ -64,5 +64,5 @@ WORDS: dict[str, Any] = {
     "description": "Somebody read a secret.",
     "tags": ["attack.credential-access", "attack.t1552.007"],
     "falsepositives": ["Everyday work."],
-    "redshank": {"runbook": ["Ask them.", "Rotate it."], "guide": "Secrets"},
+    "redshank": {"message": "{actor} read {target}", "runbook": ["Ask them.", "Rotate it."], "guide": "Secrets"},
 }

@@ -82,6 +82,7 @@ def full_outcome() -> Outcome:
         sources=("198.51.100.7", "203.0.113.9"),
         last_seen=START + 52 * 60 * SECOND,
         count=1234,
+        message="eve\x1b[2J\u202e[bold]x[/] let system:unauthenticated do what the ClusterRole cluster-admin allows",
         reasons=(
             Reason("value_count", "distinct target", "6 within 60 s", "at least 6"),
             Reason("group-by", "actor", "eve\x1b[2J\u202e[bold]x[/]"),

@@ -157,6 +157,9 @@ def test_each_mistake_is_said(text: str, wanted: str) -> None:
 
 FINE = {
     "agent and more": detection("sel and not a", sel=ANCHOR, a={"userAgent|contains": "x", "actor": "y"}),
+    "a rule that answers nothing, and says so": edited(
+        GOOD, redshank={**yaml.safe_load(GOOD)["redshank"], "answers": []}
+    ),
     "agent wanted": detection(sel={**ANCHOR, "agent.family": "curl"}),
     "anchored in both": detection("sel or b", sel=ANCHOR, b={"verb": "create"}),
     "impersonation": detection(sel={"impersonation|exists": True}),

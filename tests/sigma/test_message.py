@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.finding import Alert
+from detector.pipeline import rule_files
 from detector.sigma.explain import shown
+from detector.sigma.load import load
 from detector.sigma.message import LONGEST, pieces, sentence
+from detector.sigma.rule import PACKS
 from tests.support import batch, correlation, event, fold_with, rule, secret
 
 REF = {"resource": "secrets", "namespace": "prod", "name": "db"}
@@ -104,3 +107,8 @@ def test_a_correlation_speaks_of_the_event_that_crossed() -> None:
     count = correlation("Many", "event_count", ["Read"], {"gte": 2})
     assert alerts(base, count)[0].message == "jane@example.com read prod/secrets/db-1, the last of 2 events"
     assert alerts(base, {**count, "redshank": {"message": "{actor} reads"}})[0].message == "jane@example.com reads"
+
+
+def test_every_shipped_rule_says_what_happened() -> None:
+    infos = load(rule_files(), PACKS).infos()
+    assert [info.title for info in infos if "{" not in info.message] == []
