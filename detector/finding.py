@@ -106,6 +106,8 @@ class Alert(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     revision: int
     status: str
     """``open`` or ``closed``."""
+    change: str = "opened"
+    """Why this revision is told: ``opened``, ``raised`` (the level rose), ``updated`` (the count) or ``closed``."""
     level: Level
     title: str
     rule: RuleInfo
@@ -126,11 +128,15 @@ class Alert(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What happened, in one sentence: the first finding's."""
 
 
+DISMISSED, CONFIRMED = "dismissed", "confirmed"
+
+
 class Verdict(msgspec.Struct, frozen=True, tag="verdict"):
-    """What a person says of an alert: ``dismissed`` (not worth telling) or ``confirmed`` (it is what it seems)."""
+    """What a person says of an alert."""
 
     alert: str
     judgement: str
+    """``dismissed`` (not worth telling) or ``confirmed`` (it is what it seems)."""
     who: str
     why: str
     at: int

@@ -2,7 +2,7 @@
 
 An alert opens with its first finding and takes in findings of the same rule, actor and correlation group for
 `WINDOW`. It is told when it opens, when its level rises, at most every `TELL` for counts, and when it closes. All of it
-follows event time, so that the same log always gives the same alerts.
+follows the log's own time, so that the same log always gives the same alerts.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 import orjson
 
 from detector.event import SECOND, Event
-from detector.finding import Alert, Finding, Level, Reason, RuleInfo, make_id
+from detector.finding import DISMISSED, Alert, Finding, Level, Reason, RuleInfo, Verdict, make_id
 from detector.redaction import scrub_all
 
 WINDOW = 600 * SECOND
@@ -49,6 +49,7 @@ class Open(msgspec.Struct):
     audit_ids: dict[str, None] = {}
     samples: list[dict[str, Any]] = []
     message: str = ""
+    dismissed: bool = False
 
 
 Key = tuple[str, ...]
@@ -64,24 +65,24 @@ class Alerts:
         self.next_close = NEVER
         """The time at which the next alert's window is over."""
 
-    def add(self, finding: Finding, event: Event, info: RuleInfo) -> list[Alert]:
-        """Take in a finding; gives the revisions to tell."""
+    def add(self, finding: Finding, event: Event, info: RuleInfo, now: int) -> list[Alert]:
+        """Take in a finding when the watermark is ``now``, after `expire`; gives the revisions to tell.
+
+        Windows run on the watermark, not on the finding's own time: a backlog of late events is no storm of alerts.
+        """
         key = group_key(finding)
         told: list[Alert] = []
         alert = self.open.get(key)
-        if alert is not None and finding.time >= alert.opened_at + WINDOW:
-            told.append(self._close(key))
-            alert = None
         opened = alert is None
         if alert is None:
             told.extend(self._make_room())
-            alert = self.open[key] = _opened(key, finding, info, self.cluster)
+            alert = self.open[key] = _opened(key, finding, info, self.cluster, now)
             self.next_close = min(self.next_close, alert.opened_at + WINDOW)
         rises = finding.level > alert.level
         _take_in(alert, finding, event)
-        if opened or rises or finding.time >= alert.told_at + TELL:
-            alert.told_at = finding.time
-            told.append(self._tell(alert, "open"))
+        if opened or rises or (now >= alert.told_at + TELL and not alert.dismissed):
+            alert.told_at = now
+            told.append(self._tell(alert, "opened" if opened else "raised" if rises else "updated"))
         return told
 
     def expire(self, now: int) -> list[Alert]:
@@ -96,6 +97,12 @@ class Alerts:
         """Close every open alert, as at the end of an archive."""
         return [self._close(key) for key in list(self.open)]
 
+    def judge(self, verdict: Verdict) -> None:
+        """Stop telling the counts of an alert that a person has dismissed; it is told when it rises, and closed."""
+        for alert in self.open.values():
+            if alert.id == verdict.alert:
+                alert.dismissed = verdict.judgement == DISMISSED
+
     def _make_room(self) -> list[Alert]:
         if len(self.open) < MAX_OPEN:
             return []
@@ -105,12 +112,13 @@ class Alerts:
     def _close(self, key: Key) -> Alert:
         return self._tell(self.open.pop(key), "closed")
 
-    def _tell(self, alert: Open, status: str) -> Alert:
+    def _tell(self, alert: Open, change: str) -> Alert:
         alert.revision += 1
         return Alert(
             id=alert.id,
             revision=alert.revision,
-            status=status,
+            status="closed" if change == "closed" else "open",
+            change=change,
             level=alert.level,
             title=alert.info.title,
             rule=alert.info,
@@ -147,14 +155,14 @@ def group_key(finding: Finding) -> Key:
     return (finding.rule_id, who, *finding.group)
 
 
-def _opened(key: Key, finding: Finding, info: RuleInfo, cluster: str) -> Open:
+def _opened(key: Key, finding: Finding, info: RuleInfo, cluster: str, now: int) -> Open:
     return Open(
         id=make_id(cluster, *key, finding.id, str(finding.time)),
         info=info,
         level=finding.level,
         actor=finding.actor,
         actor_kind=finding.actor_kind,
-        opened_at=finding.time,
+        opened_at=now,
         first_seen=finding.time,
         last_seen=finding.time,
         message=finding.message,

@@ -10,7 +10,7 @@ import pytest
 from detector.alerts import group
 from detector.alerts.group import MAX_AUDIT_IDS, MAX_LISTED, MAX_SAMPLES, Alerts, sample
 from detector.event import Event
-from detector.finding import Alert
+from detector.finding import Alert, Level
 from detector.fold import Record
 from tests.support import batch, correlation, event, fold_with, rule, seconds, secret
 
@@ -55,12 +55,24 @@ def test_nobody_is_told_apart_by_address() -> None:
 
 def test_an_alert_is_told_when_it_opens_every_five_minutes_and_when_it_closes() -> None:
     revisions = told(*[secret(n, at=60 * n) for n in range(9)])
-    assert [(alert.status, alert.revision, alert.count) for alert in revisions] == [
-        ("open", 1, 1),
-        ("open", 2, 6),
-        ("closed", 3, 9),
+    assert [(alert.status, alert.change, alert.revision, alert.count) for alert in revisions] == [
+        ("open", "opened", 1, 1),
+        ("open", "updated", 2, 6),
+        ("closed", "closed", 3, 9),
     ]
     assert len({alert.id for alert in revisions}) == 1
+
+
+def test_an_alert_is_told_at_once_when_its_level_rises() -> None:
+    alerts, info = Alerts(), fold_with(READ).sigma.infos
+    (found,) = fold_with(READ).fold(Record(1, batch(secret(1)))).findings
+    levels = [Level.low, Level.low, Level.high, Level.medium]
+    findings = [msgspec.structs.replace(found, level=level, time=found.time + at) for at, level in enumerate(levels)]
+    revisions = [alert for one in findings for alert in alerts.add(one, secret(1), info[found.rule_id])]
+    assert [(alert.change, alert.level.name, alert.count) for alert in revisions] == [
+        ("opened", "low", 1),
+        ("raised", "high", 3),
+    ]
 
 
 def test_ids_are_the_same_each_time_and_differ_by_first_finding() -> None:
