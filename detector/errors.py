@@ -7,6 +7,8 @@
     ├── RuleError            a rule, filter or correlation cannot be used            (exit code 2)
     ├── ConfigError          a setting is wrong                                      (exit code 3)
     ├── SnapshotError        stored state is damaged or of an unknown version        (exit code 2)
+    ├── StoreError           the data directory cannot be used as it is              (exit code 2)
+    │   └── StoreFullError   there is no room now; the same call works again later   (exit code 2)
     └── RejectedError        one record is not an audit event; costs that record only
 """
 
@@ -50,6 +52,14 @@ class ConfigError(RedshankError):
 
 class SnapshotError(RedshankError):
     """A snapshot is damaged, or was written by an unknown version."""
+
+
+class StoreError(RedshankError):
+    """A database of the data directory is damaged, read-only, in use, or of an unknown version."""
+
+
+class StoreFullError(StoreError):
+    """The disk or the journal is full, or the disk is too slow: nothing was written; try again later."""
 
 
 class RejectedError(RedshankError):
