@@ -14,8 +14,8 @@ import traceback
 import typer
 
 from detector.cli.app import app
+from detector.encodings.plain import plain
 from detector.errors import RedshankError
-from detector.report.plain import plain
 
 UNUSABLE, USAGE, BUG, INTERRUPTED = 2, 3, 70, 130
 _ClickError: type = typer.BadParameter.__mro__[2]

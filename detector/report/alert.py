@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
+from detector.encodings.plain import cut, plain
 from detector.event import SECOND
 from detector.finding import Alert, Reason
-from detector.report.plain import cut, plain
 from detector.report.terminal import Glyphs, badge, columns
 from detector.report.words import clock, count, duration, number
 

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 import yaml
 
+from detector.encodings.plain import plain
 from detector.errors import ConfigError, RuleError
 from detector.pipeline import rule_files
 from detector.report.catalogue import kind
-from detector.report.plain import plain
 from detector.report.terminal import Page
 from detector.report.words import count
 from detector.sigma.lint import Problem, lint

@@ -11,13 +11,13 @@ import orjson
 from rich.table import Table
 from rich.text import Text
 
+from detector.encodings.plain import cut, plain
 from detector.errors import InputError
 from detector.event import Event
 from detector.fields import value_of
 from detector.formats import decode_batch
 from detector.redaction import blank
 from detector.report.catalogue import Catalogue
-from detector.report.plain import cut, plain
 from detector.report.terminal import Glyphs, Page, columns
 from detector.report.writer import dumps
 from detector.sigma.explain import Step, explain

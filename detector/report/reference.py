@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 from rich.text import Text
 
+from detector.encodings.plain import plain
 from detector.errors import ConfigError
 from detector.fields import all_fields
-from detector.report.plain import plain
 from detector.report.terminal import Page, columns, heading
 from detector.report.words import count
 from detector.sigma.coverage import TACTICS, Coverage, Covered, navigator

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from detector.encodings.plain import plain
 from detector.errors import ConfigError, InputError
 from detector.finding import Alert, Level
 from detector.formats import Batch
@@ -18,7 +19,6 @@ from detector.pipeline import DEFAULT_PACKS, Detector, newest, replay, rule_file
 from detector.report.interrupt import Interrupt
 from detector.report.machine import summary_json
 from detector.report.outcome import Outcome
-from detector.report.plain import plain
 from detector.report.progress import Bar
 from detector.report.screen import brief_line, draw
 from detector.report.summary import KEPT, Summary

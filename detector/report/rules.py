@@ -9,9 +9,9 @@ import msgspec
 from rich.console import RenderableType
 from rich.text import Text
 
+from detector.encodings.plain import plain
 from detector.finding import RuleInfo
 from detector.report.catalogue import SHORT, Catalogue, kind, source, title
-from detector.report.plain import plain
 from detector.report.terminal import Page, badge, columns, heading
 from detector.report.words import count
 from detector.sigma.load import Loaded

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
+from detector.encodings.plain import plain
 from detector.event import SECOND
 from detector.finding import Alert, Level
 from detector.report.actors import Actor
 from detector.report.alert import in_brief, in_full, kind, name, origin
 from detector.report.outcome import Outcome
-from detector.report.plain import plain
 from detector.report.terminal import STYLES, Glyphs, Page, badge, columns, heading
 from detector.report.words import clock, count, day, duration, level_counts, number, period, size
 

@@ -12,8 +12,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from detector.encodings.plain import plain
 from detector.finding import Level
-from detector.report.plain import plain
 
 STYLES = {
     Level.critical: "bold white on red",

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from detector.encodings.plain import cut, plain
 from detector.errors import ConfigError
 from detector.event import SECOND
 from detector.report.interrupt import Interrupt
 from detector.report.machine import summary_json
-from detector.report.plain import cut, plain
 from detector.report.progress import Bar
 from detector.report.terminal import Page
 from detector.report.when import Moment

@@ -1,0 +1,1 @@
+"""Alerts as other programs take them."""
