@@ -1,0 +1,128 @@
+"""HttpClient: what sinks over HTTP share. One client with bounded answers, and what an answer means."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+
+import aiohttp
+import orjson
+
+from detector.event import EPOCH, MICROSECOND
+from detector.sinks.address import HttpSettings
+from detector.sinks.base import Clock, RefusedError, RetryError
+
+LONGEST_ANSWER = 16 << 20
+"""Bytes read of an answer; a longer one is a failure."""
+QUOTED = 4096
+"""Bytes of an answer that go into a message; these are cut shorter after secrets were taken out."""
+REFUSALS = frozenset({400, 413, 422, 431})
+"""Statuses that speak of what was sent. All others, 401 and 404 too, an operator can put right: the alerts wait."""
+_DONE, _REDIRECTED = 2, 3
+_JSON = {"Content-Type": "application/json"}
+
+
+class Reply(NamedTuple):
+    """An answer: its status, its ``Retry-After`` in seconds, and its body."""
+
+    status: int
+    after: float | None
+    body: bytes
+
+    def said(self) -> str:
+        """Give the answer for a message."""
+        return f"answered {self.status}: {self.body[:QUOTED].decode('utf-8', 'replace').strip() or '(nothing)'}"
+
+    def check(self) -> None:
+        """Raise RefusedError where what was sent is at fault, and RetryError for all else that is not success."""
+        if self.status in REFUSALS:
+            raise RefusedError(self.said())
+        if 300 <= self.status < 400:  # noqa: PLR2004
+            raise RetryError(
+                f"answered {self.status}, a redirect; these are not followed: set url to the final address"
+            )
+        if not 200 <= self.status < 300:  # noqa: PLR2004
+            raise RetryError(self.said(), self.after)
+
+    def json(self) -> Any:
+        """Read the body of a success. Raises RetryError where it is not JSON: something else answered."""
+        try:
+            return orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            raise RetryError(f"not the answer of such a server: {self.said()}") from None
+
+
+class HttpClient:
+    """Sends requests with a sink's options; connections are kept, certificates taken anew when their files change."""
+
+    def __init__(self, settings: HttpSettings, clock: Clock) -> None:
+        self._settings, self._clock = settings, clock
+        self._session: aiohttp.ClientSession | None = None
+        self._context: ssl.SSLContext | None = None
+        self._stamp: tuple[int, ...] = ()
+
+    async def request(self, method: str, url: str, body: bytes = b"", headers: Mapping[str, str] = _JSON) -> Reply:
+        """Send a request and read the answer, whatever it says. Raises RetryError where there is none, ConfigError."""
+        session = self._opened()
+        try:
+            async with session.request(
+                method,
+                url,
+                data=body,
+                headers={**headers, "Accept-Encoding": "identity"},
+                ssl=self._tls(),
+                proxy=self._settings.proxy,
+                allow_redirects=False,
+            ) as response:
+                answer = await _read(response)
+                return Reply(response.status, self._after(response.headers.get("Retry-After", "")), answer)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise RetryError(f"{type(error).__name__}: {error}") from None
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str] = _JSON) -> Reply:
+        """Send a POST whose answer is a success. Raises RefusedError, RetryError, ConfigError."""
+        reply = await self.request("POST", url, body, headers)
+        reply.check()
+        return reply
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            limit = aiohttp.ClientTimeout(total=self._settings.timeout.total_seconds())
+            self._session = aiohttp.ClientSession(timeout=limit, raise_for_status=False)
+        return self._session
+
+    def _tls(self) -> ssl.SSLContext:
+        stamp = self._settings.tls.stamp()
+        if self._context is None or stamp != self._stamp:
+            self._context, self._stamp = self._settings.tls.context(), stamp
+        return self._context
+
+    def _after(self, text: str) -> float | None:
+        """Read ``Retry-After`` (RFC 9110, 10.2.3): seconds, or a date."""
+        if text.strip().isdecimal():
+            return float(text.strip()[:9])
+        try:
+            moment = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        now = EPOCH + self._clock.now() * MICROSECOND
+        return (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    parts, size = [], 0
+    async for part in response.content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size > LONGEST_ANSWER:
+            raise ValueError("the answer does not end")
+    return b"".join(parts)

@@ -1,0 +1,186 @@
+"""SinkSettings: the options every destination has, and the types options are made of."""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    WithJsonSchema,
+    model_validator,
+)
+
+from detector.encodings.plain import cut
+from detector.errors import ConfigError
+from detector.finding import Alert, Level
+from detector.sinks.base import Clock, Mode, Sink
+
+BLANK = "[redacted]"
+SHORTEST = 4
+"""Secrets shorter than this are not looked for in messages: blanking them would blank everything."""
+LONGEST = 500
+"""Longest message kept of a failure."""
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([smhdw])")
+
+
+def _level(value: Any) -> Any:
+    return Level.parse(value) if isinstance(value, str) else value
+
+
+def _duration(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    match = _DURATION.fullmatch(value.strip())
+    if match is None:
+        raise ValueError("give a number and a unit, such as 30s, 10m, 12h or 3d")
+    return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+
+
+def _written(value: timedelta) -> str:
+    seconds = value.total_seconds()
+    unit = next((unit for unit in "wdhm" if seconds and seconds % _UNITS[unit] == 0), "s")
+    return f"{seconds / _UNITS[unit]:g}{unit}"
+
+
+LevelName = Annotated[
+    Level,
+    BeforeValidator(_level),
+    PlainSerializer(lambda level: level.name, return_type=str),
+    WithJsonSchema({"type": "string", "enum": list(Level.__members__)}),
+]
+"""A level by its name."""
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    PlainSerializer(_written, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": _DURATION.pattern}),
+]
+"""A span of time such as ``30s``, ``10m``, ``12h``, ``3d``."""
+
+
+class SinkSettings(BaseModel):
+    """Options of every sink. A secret ``x`` may be given as ``x_file`` instead, which is read whenever it is used."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    mode: ClassVar[Mode]
+
+    name: str = Field(
+        description="What the sink is called in the outbox, in metrics and in messages.",
+        examples=["siem"],
+        pattern=r"^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$",
+    )
+    min_level: LevelName = Field(
+        default=Level.medium, description="Alerts below this level are not sent.", examples=["high"]
+    )
+    clusters: tuple[str, ...] = Field(
+        default=(),
+        description="Only alerts of these clusters are sent (`*` and `?` stand for other characters); all if empty.",
+        examples=[["prod-*", "payments"]],
+    )
+    closed: bool = Field(
+        default=False,
+        description="Send a message when an alert closes, too. Sinks that replace what they have always hear of it.",
+        examples=[True],
+    )
+    batch_size: int = Field(default=100, ge=1, le=5000, description="Most alerts in one request.", examples=[500])
+    concurrency: int = Field(default=1, ge=1, le=32, description="Most requests under way at once.", examples=[4])
+    rate: float | None = Field(
+        default=None, gt=0, le=100_000, description="Most alerts a second; no limit if absent.", examples=[5]
+    )
+    timeout: Duration = Field(
+        default=timedelta(seconds=30),
+        gt=timedelta(0),
+        description="A request that takes longer is given up and sent again later.",
+        examples=["10s"],
+    )
+    expire_after: Duration = Field(
+        default=timedelta(days=3),
+        gt=timedelta(0),
+        description="Alerts that could not be delivered for so long go to the dead letters.",
+        examples=["7d"],
+    )
+
+    @abstractmethod
+    def open(self, clock: Clock) -> Sink:
+        """Make the sink. Nothing is contacted or opened before the first alert is sent."""
+
+    @model_validator(mode="after")
+    def _each_secret_once(self) -> SinkSettings:
+        for name in type(self).model_fields:
+            given_twice = getattr(self, name) is not None and getattr(self, f"{name}_file", None) is not None
+            if given_twice:
+                raise ValueError(f"give {name} or {name}_file, not both")
+        return self
+
+    def secret(self, name: str) -> str | None:
+        """Give the secret option ``name``, or what its file holds now; None where neither is set.
+
+        Raises ConfigError where the file cannot be read.
+        """
+        value: SecretStr | None = getattr(self, name)
+        path: Path | None = getattr(self, f"{name}_file")
+        if path is not None:
+            return read_text(path, f"{name}_file")
+        return value.get_secret_value() if value is not None else None
+
+    def secrets(self) -> list[str]:
+        """Give every secret as it is now, for `scrub`; files that cannot be read are passed over."""
+        found = []
+        for name in type(self).model_fields:
+            if isinstance(value := getattr(self, name), SecretStr):
+                found.append(value.get_secret_value())
+            elif name.endswith("_file") and name.removesuffix("_file") in type(self).model_fields:
+                found.append(_read_quietly(value))
+        return found
+
+    def scrub(self, text: str) -> str:
+        """Make a message fit to be kept and printed: without this sink's secrets, one line, not long.
+
+        Servers answer what they like; some repeat what they were sent.
+        """
+        for secret in sorted(set(self.secrets()), key=len, reverse=True):
+            if len(secret) >= SHORTEST:
+                text = text.replace(secret, BLANK)
+        return cut(" ".join(text.split()), LONGEST)
+
+
+def read_text(path: Path, option: str) -> str:
+    """Read a secret from a file, without the line break at its end. Raises ConfigError."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigError(f"{option} {path}: {reason or error}") from None
+
+
+def _read_quietly(path: Path | None) -> str:
+    try:
+        return read_text(path, "") if path is not None else ""
+    except ConfigError:
+        return ""
+
+
+def wants(settings: SinkSettings, alert: Alert) -> bool:
+    """Tell whether a sink is to hear of a revision; asked when it is put into the outbox.
+
+    Sinks that replace hear of every revision. Those that append hear when an alert opens or rises in level, and when
+    it closes if asked for.
+    """
+    if alert.level < settings.min_level:
+        return False
+    if settings.clusters and not any(fnmatchcase(alert.cluster, pattern) for pattern in settings.clusters):
+        return False
+    if settings.mode == "upsert":
+        return True
+    return alert.change in {"opened", "raised"} or (alert.change == "closed" and settings.closed)

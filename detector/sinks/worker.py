@@ -1,0 +1,229 @@
+"""Worker: brings one sink what waits for it in the store, in order, with back-off, and never twice at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from detector.errors import ConfigError
+from detector.sinks.base import Clock, Failure, RefusedError, RetryError
+from detector.sinks.ledger import Delivery, Ledger, OutboxStore, Watch
+from detector.sinks.pacing import RateLimit, backoff
+from detector.sinks.settings import SinkSettings
+
+POLL = 1.0
+"""Seconds after which a worker with nothing to do looks again: rows put off come due without anybody saying so."""
+GRACE = 1.0
+"""Seconds a sink has to close itself."""
+
+log = logging.getLogger(__name__)
+
+
+class Parcel(NamedTuple):
+    """A row to send, and the rows that are done with it because it replaces them."""
+
+    delivery: Delivery
+    replaced: tuple[Delivery, ...] = ()
+
+    @property
+    def rows(self) -> tuple[Delivery, ...]:
+        """All rows it stands for."""
+        return (*self.replaced, self.delivery)
+
+
+class Worker:
+    """Brings one sink what waits for it."""
+
+    def __init__(self, settings: SinkSettings, store: OutboxStore, clock: Clock, watch: Watch) -> None:
+        self.settings, self.sink = settings, settings.open(clock)
+        self.trouble = ""
+        """Why the destination takes nothing now; empty while all is well."""
+        self._store, self._clock = store, clock
+        self._ledger = Ledger(settings, store, clock, watch)
+        self._rate = RateLimit(settings.rate, clock)
+        self._most = min(settings.batch_size, max(1, int(settings.rate or settings.batch_size)))
+        self._size = self._most
+        self._stirred = asyncio.Event()
+        self._under_way: dict[asyncio.Task[None], tuple[Parcel, ...]] = {}
+        self._failures = 0
+        self._paused_until = 0.0
+        self._closing = False
+        self._tasks = [asyncio.create_task(self._work(), name=f"outbox {settings.name}")]
+        if self.sink.every is not None:
+            self._tasks.append(asyncio.create_task(self._repeat(self.sink.every), name=f"repeat {settings.name}"))
+
+    def wake(self) -> None:
+        """Say that there may be something to do."""
+        self._stirred.set()
+
+    async def close(self, deadline: float) -> None:
+        """Send what is due and can be sent within so many seconds, and let the sink go; the rest stays in the store."""
+        self._closing = True
+        self.wake()
+        await asyncio.wait(self._tasks[:1], timeout=deadline)
+        tasks = [*self._tasks, *self._under_way]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        try:
+            async with asyncio.timeout(GRACE):
+                await self.sink.close()
+        except Exception as error:
+            log.warning("sink %s did not close: %s", self.settings.name, self._clean(error))
+
+    async def _work(self) -> None:
+        while True:
+            self._stirred.clear()
+            try:
+                wait = await self._step()
+            except Exception as error:
+                log.error("sink %s: the outbox cannot be read: %s", self.settings.name, self._clean(error))
+                wait = POLL
+            if wait and self._closing and not self._under_way:
+                return
+            if wait:
+                await self._rest(wait)
+
+    async def _step(self) -> float:
+        """Begin one delivery, or give the seconds to wait for something to do."""
+        pause = self._paused_until - self._clock.monotonic()
+        if pause > 0:
+            return pause
+        if len(self._under_way) >= (1 if self.trouble else self.settings.concurrency):
+            return POLL
+        parcels = await self._pick()
+        if not parcels:
+            return POLL
+        await self._rate.take(len(parcels))
+        task = asyncio.create_task(self._deliver(parcels))
+        self._under_way[task] = parcels
+        task.add_done_callback(self._landed)
+        return 0.0
+
+    async def _rest(self, seconds: float) -> None:
+        waits = [asyncio.create_task(self._stirred.wait()), asyncio.create_task(self._clock.sleep(seconds))]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waits:
+                task.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        del self._under_way[task]
+        self.wake()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("sink %s: a delivery failed: %s", self.settings.name, self._clean(error))
+
+    async def _pick(self) -> tuple[Parcel, ...]:
+        """Choose what to send. While the destination takes nothing, what has waited too long is given up unsent."""
+        free = self._free()
+        while self.trouble and (late := [row for row in free if self._ledger.expired(row)]):
+            await self._ledger.bury(late, f"not delivered in time: {self.trouble}")
+            free = self._free()
+        return self._parcels(free[: self._size])
+
+    def _free(self) -> list[Delivery]:
+        """Give rows that are due, none of an alert that is under way."""
+        flying = [row for parcels in self._under_way.values() for parcel in parcels for row in parcel.rows]
+        busy = {row.alert.id for row in flying}
+        rows = self._store.due(self.settings.name, self._clock.now(), self._most + len(flying))
+        return [row for row in rows if row.alert.id not in busy]
+
+    def _parcels(self, rows: Sequence[Delivery]) -> tuple[Parcel, ...]:
+        """Give one parcel for each alert: its oldest revision, or the newest where that replaces the others."""
+        parcels: dict[str, Parcel] = {}
+        for row in rows:
+            first = parcels.get(row.alert.id)
+            if first is None:
+                parcels[row.alert.id] = Parcel(row)
+            elif self.settings.mode == "upsert":
+                parcels[row.alert.id] = Parcel(row, first.rows)
+        return tuple(parcels.values())
+
+    async def _deliver(self, parcels: Sequence[Parcel]) -> None:
+        try:
+            failures = await self._attempt(parcels)
+        except RetryError as error:
+            await self._put_off(parcels, error)
+        except RefusedError:
+            self._well()
+            middle = len(parcels) // 2
+            await self._deliver(parcels[:middle])
+            await self._deliver(parcels[middle:])
+        else:
+            await self._settle(parcels, failures)
+
+    async def _attempt(self, parcels: Sequence[Parcel]) -> list[Failure]:
+        """Send once. Raises RetryError for the sink as a whole, and RefusedError where one of several is at fault."""
+        alone = len(parcels) == 1
+        limit = self.settings.timeout.total_seconds()
+        try:
+            async with asyncio.timeout(limit):
+                return await self.sink.send([parcel.delivery.alert for parcel in parcels])
+        except RetryError:
+            raise
+        except TimeoutError:
+            raise RetryError(f"no answer within {limit:g} s") from None
+        except ConfigError as error:
+            raise RetryError(str(error)) from None
+        except RefusedError as error:
+            if alone:
+                return [Failure(0, error.reason, permanent=True)]
+            raise
+        except Exception as error:  # a fault of ours must cost neither the neighbours nor the sink
+            if alone:
+                return [Failure(0, f"fault in the sink: {error!r}", permanent=False)]
+            raise RefusedError(repr(error)) from None
+
+    async def _settle(self, parcels: Sequence[Parcel], failures: Sequence[Failure]) -> None:
+        """Write down what became of each alert of a batch."""
+        self._well()
+        failed = {failure.place: failure for failure in failures}
+        done = [row for place, parcel in enumerate(parcels) if place not in failed for row in parcel.rows]
+        await self._ledger.delivered(done)
+        for place, failure in failed.items():
+            row = parcels[place].delivery
+            if failure.permanent:
+                await self._ledger.bury([row], failure.reason)
+            else:
+                await self._ledger.later([row], failure.reason, backoff(row.tries + 1))
+
+    async def _put_off(self, parcels: Sequence[Parcel], error: RetryError) -> None:
+        """Leave the destination alone for a while, then ask with fewer alerts: one of these may be what it fails on.
+
+        Each row waits by its own number of tries, so that others come first, and so that a restart changes nothing.
+        """
+        self._failures += 1
+        self._size = max(1, self._size // 2)
+        pause = backoff(self._failures, error.after)
+        self._paused_until = max(self._paused_until, self._clock.monotonic() + pause)
+        if not self.trouble:
+            log.warning("sink %s takes nothing, trying again later: %s", self.settings.name, self._clean(error))
+        self.trouble = self._clean(error)
+        rows = [row for parcel in parcels for row in parcel.rows]
+        for tries in {row.tries for row in rows}:
+            wait = max(pause, backoff(tries + 1))
+            await self._ledger.later([row for row in rows if row.tries == tries], error.reason, wait)
+
+    def _well(self) -> None:
+        """Hear that the destination answers."""
+        if self.trouble:
+            log.warning("sink %s takes alerts again", self.settings.name)
+        self._failures, self.trouble = 0, ""
+        self._size = min(self._most, self._size * 2)
+
+    def _clean(self, reason: BaseException | str) -> str:
+        return self.settings.scrub(str(reason) or type(reason).__name__)
+
+    async def _repeat(self, every: float) -> None:
+        """Have the sink repeat what its destination would forget."""
+        while True:
+            await self._clock.sleep(every)
+            try:
+                async with asyncio.timeout(self.settings.timeout.total_seconds()):
+                    await self.sink.again()
+            except Exception as error:
+                log.info("sink %s could not repeat: %s", self.settings.name, self._clean(error))
