@@ -5,8 +5,7 @@ The stable embedding API is `Detector`, with `Finding` and `Level`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # as in typing, which takes longer to import than all that is here
 if TYPE_CHECKING:
     from detector.finding import Finding, Level
     from detector.pipeline import Detector

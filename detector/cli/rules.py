@@ -21,7 +21,7 @@ WRITE, READ = "Write rules", "Read rules"
 
 
 def _print_json(record: Any) -> None:
-    from detector.report.writer import dumps, printable
+    from detector.encodings.jsontext import dumps, printable
 
     typer.echo(printable(dumps(record)))
 

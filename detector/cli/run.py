@@ -13,11 +13,12 @@ import traceback
 
 import typer
 
+from detector.cli import INTERRUPTED
 from detector.cli.app import app
 from detector.encodings.plain import plain
 from detector.errors import RedshankError
 
-UNUSABLE, USAGE, BUG, INTERRUPTED = 2, 3, 70, 130
+UNUSABLE, USAGE, BUG = 2, 3, 70
 _ClickError: type = typer.BadParameter.__mro__[2]
 """click's ClickException; newer versions of typer bring a copy of click along."""
 

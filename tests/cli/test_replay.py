@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.running import COMMAND, HOSTILE, ROOT, environment, log_at, redshank, rules_at, secret_read
+from tests.cli.running import COMMAND, HOSTILE, environment, log_at, redshank, rules_at, secret_read
 
 
 @pytest.fixture
@@ -259,12 +259,6 @@ def test_an_interrupted_replay_of_a_pipe_tells_what_it_found(
     assert b"Interrupted" in stdout
     assert b"jane@example.com" in stdout
     assert out.read_bytes().endswith(b"\n")
-
-
-def test_ctrl_c_while_modules_are_imported_is_no_traceback(tmp_path: Path) -> None:
-    (tmp_path / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
-    done = redshank("replay", "-", stdin=b"", PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
-    assert (done.returncode, done.stderr) == (130, "redshank: interrupted\n")
 
 
 def test_a_closed_pipe_is_silent(tmp_path: Path) -> None:
