@@ -1,216 +1,138 @@
 """The fold: ``state, changes = fold(state, record)``, detection as a deterministic function of a log.
 
 There is no clock, disk, network or randomness in here. The same records always give the same alerts, whatever happened
-to the process in between: a `snapshot` is the whole state, and a restored fold goes on as if nothing had been.
+to the process in between: a `snapshot` is the whole state, and a restored fold goes on as if nothing had been. One log
+may hold the events of several clusters: rules are compiled once, everything else is kept by cluster (`Cluster`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Any
 
 import msgspec
 
-from detector.alerts.group import Alerts
-from detector.duplicates import Duplicates
-from detector.errors import SnapshotError
-from detector.event import SECOND, Event, micros
-from detector.finding import Alert, Finding, RuleInfo
+from detector.alerts.suppress import Lift, Suppression, Suppressions
+from detector.cluster import Changes, Cluster
+from detector.counters import Counters, total
+from detector.errors import RuleError, SnapshotError
+from detector.finding import Alert, Verdict
 from detector.formats import Batch
-from detector.sigma.engine import Compiled, SigmaDetector
+from detector.record import Record, Rules, Tick
+from detector.sigma.engine import Compiled
 from detector.sigma.load import load
-from detector.sigma.source import RuleFile
 
-SKEW = 60 * SECOND
-"""How far a record's own time may lie after its arrival."""
-LATENESS = 300 * SECOND
-"""How far behind the newest event an event may be before it is counted as late."""
-FORWARD, BACKWARD = 7 * 86_400 * SECOND, 3600 * SECOND
-"""Steps of time that one archived record alone is not believed."""
-BELIEVED = 3
-"""So many records in a row must agree on a jump before it is believed."""
-TRUNCATED = "audit.k8s.io/truncated"
-"""The annotation of an event whose bodies the API server dropped."""
+MAX_CLUSTERS = 1_000
+"""Clusters with a state of their own; those beyond share one."""
+OTHERS = "(other clusters)"
 MAGIC = b"redshank-state\0"
 VERSION = 1
 CHECKSUM = 32
 """Bytes of BLAKE2b behind the version byte of a snapshot."""
 
 
-class Tick(msgspec.Struct, frozen=True):
-    """Nothing happened until ``time`` (microseconds)."""
-
-    time: int
-
-
-class Rules(msgspec.Struct, frozen=True):
-    """Control: detect with these rules from here on; their full text is inside."""
-
-    files: tuple[RuleFile, ...]
-    packs: tuple[str, ...] = ("core", "extended")
-
-
-class Record(msgspec.Struct, frozen=True):
-    """One entry of the log. ``received_at`` (microseconds) is None for archived files."""
-
-    offset: int
-    body: Batch | Tick | Rules
-    received_at: int | None = None
-
-
-@dataclass(slots=True)
-class Counters:
-    """What happened to the events of a log; nothing is silent."""
-
-    events: int = 0
-    rejected: int = 0
-    skipped: int = 0
-    duplicates: int = 0
-    late: int = 0
-    undated: int = 0
-    clamped: int = 0
-    truncated: int = 0
-    findings: int = 0
-
-
-@dataclass(slots=True)
-class Changes:
-    """What one record changed: the findings on it, and alert revisions to tell."""
-
-    findings: list[Finding] = field(default_factory=list)
-    alerts: list[Alert] = field(default_factory=list)
-
-
 class Fold:
-    """The state, and how a record changes it."""
+    """The state of one log, and how a record changes it."""
 
-    def __init__(self, cluster: str = "") -> None:
-        self.cluster = cluster
+    def __init__(self) -> None:
         self.offset = -1
-        self.watermark = 0
-        self.counters = Counters()
         self.control = Rules(())
-        self.alerts = Alerts(cluster)
-        self.sigma = SigmaDetector(Compiled(load(())))
-        self._infos: dict[str, RuleInfo] = {}
-        self._doubted: list[int] = []
-        self._duplicates = Duplicates()
+        self.rules = Compiled(load(()))
+        self.suppressions = Suppressions()
+        self.clusters: dict[str, Cluster] = {}
+        self.unusable: list[RuleError] = []
+        """Why rules of the snapshot are not used."""
 
     def fold(self, record: Record) -> Changes:
-        """Take in one record. Raises RuleError on unusable rules, and is then unchanged."""
+        """Take in one record. Rules that cannot be used are refused in the changes; those before stay."""
         changes = Changes()
         match record.body:
-            case Batch(events=events):
-                self.counters.rejected += len(record.body.rejected)
-                self.counters.skipped += record.body.skipped
-                self._batch(events, record.received_at, changes)
+            case Batch():
+                self.cluster(record.cluster).batch(record.body, record.received_at, changes)
             case Tick(time):
-                self.watermark = max(self.watermark, time)
+                for cluster in self.clusters.values():
+                    cluster.pass_time(time, changes)
             case Rules():
-                self._use(record.body)
+                self._use(record.body, changes)
+            case Suppression():
+                self.suppressions.add(record.body)
+            case Lift(id=name):
+                self.suppressions.lift(name)
+            case Verdict():
+                self._judge(record.body, changes)
         self.offset = record.offset
-        changes.alerts.extend(self.alerts.expire(self.watermark))
         return changes
+
+    def cluster(self, name: str) -> Cluster:
+        """Give the state of a cluster, new when its first event comes."""
+        cluster = self.clusters.get(name)
+        if cluster is None:
+            if len(self.clusters) >= MAX_CLUSTERS and name != OTHERS:
+                return self.cluster(OTHERS)
+            cluster = self.clusters[name] = Cluster(name, self.rules, self.suppressions)
+        return cluster
 
     def finish(self) -> list[Alert]:
         """Close all alerts, as at the end of an archive; gives their last revisions."""
-        return self.alerts.close_all()
+        return [alert for cluster in self.clusters.values() for alert in cluster.alerts.close_all()]
 
-    def _use(self, control: Rules) -> None:
-        state = self.sigma.dump()
-        rules = load(control.files, control.packs)
-        self.control, self.sigma = control, SigmaDetector(Compiled(rules))
-        self._infos = {info.id: info for info in rules.infos()}
-        self.sigma.load(state)
+    def _use(self, control: Rules, changes: Changes) -> None:
+        try:
+            self.rules = Compiled(load(control.files, control.packs))
+        except RuleError as error:
+            changes.refused = error
+            return
+        self.control = control
+        for cluster in self.clusters.values():
+            cluster.use(self.rules)
 
-    def _batch(self, events: Sequence[Event], received_at: int | None, changes: Changes) -> None:
-        counters, check, seen = self.counters, self.sigma.check, self._duplicates.seen
-        counters.events += len(events)
-        for event in events:
-            if seen(event):
-                counters.duplicates += 1
-                continue
-            if event.annotations is not None and TRUNCATED in event.annotations:
-                counters.truncated += 1
-            now = self._time(event, received_at)
-            if self.watermark >= self.alerts.next_close:
-                changes.alerts.extend(self.alerts.expire(self.watermark))
-            for finding in check(event, now):
-                self._found(finding, event, changes)
+    def _judge(self, verdict: Verdict, changes: Changes) -> None:
+        changes.verdicts.append(verdict)
+        for cluster in self.clusters.values():
+            cluster.alerts.judge(verdict)
 
-    def _found(self, finding: Finding, event: Event, changes: Changes) -> None:
-        self.counters.findings += not finding.continues
-        changes.findings.append(finding)
-        changes.alerts.extend(self.alerts.add(finding, event, self._infos[finding.rule_id]))
-
-    def _time(self, event: Event, received_at: int | None) -> int:
-        """Give the time an event counts at (law 8), and move the watermark."""
-        time = micros(event.stageTimestamp) or event.time
-        if time is None:
-            self.counters.undated += 1
-            time = self.watermark if received_at is None else received_at
-        elif received_at is not None:
-            time = min(time, received_at + SKEW)
-        elif self.watermark and not -BACKWARD <= time - self.watermark <= FORWARD:
-            return self._doubt(time)
-        if self._doubted:
-            self._doubted.clear()
-        if time > self.watermark:
-            self.watermark = time
-        elif time < self.watermark - LATENESS:
-            self.counters.late += 1
-        return time
-
-    def _doubt(self, time: int) -> int:
-        """Archived records have no time of arrival: one that jumps is believed only when others follow it."""
-        if self._doubted and not self._agrees(time, self._doubted[-1]):
-            self._doubted.clear()
-        self._doubted.append(time)
-        if len(self._doubted) < BELIEVED:
-            self.counters.clamped += time > self.watermark
-            self.counters.late += time < self.watermark
-            return min(time, self.watermark)
-        if time < self.watermark:
-            self.sigma.forget()
-        self.watermark = max(self._doubted)
-        self._doubted.clear()
-        return time
-
-    def _agrees(self, time: int, last: int) -> bool:
-        """Tell whether a jump goes where the one before it went: on from there, or near."""
-        same_way = (time > self.watermark) == (last > self.watermark)
-        return same_way and (abs(time - last) <= FORWARD or self.watermark < last < time)
+    def stats(self) -> Counters:
+        """Add up what happened in all clusters."""
+        return total(cluster.stats() for cluster in self.clusters.values())
 
     def snapshot(self) -> bytes:
         """Give the whole state: a magic word, a version, a checksum, msgpack."""
         state = {
-            "cluster": self.cluster,
             "offset": self.offset,
-            "watermark": self.watermark,
-            "doubted": self._doubted,
-            "counters": {name: getattr(self.counters, name) for name in Counters.__slots__},
             "control": msgspec.to_builtins(self.control),
-            "sigma": self.sigma.dump(),
-            "alerts": self.alerts.dump(),
-            "duplicates": self._duplicates.dump(),
+            "suppressions": self.suppressions.dump(),
+            "clusters": {name: cluster.dump() for name, cluster in self.clusters.items()},
         }
         packed = msgspec.msgpack.encode(state)
         return b"".join((MAGIC, bytes([VERSION]), _checksum(packed), packed))
 
     @classmethod
     def restore(cls, snapshot: bytes) -> Fold:
-        """Make the fold a snapshot was taken of. Raises SnapshotError when it is damaged or of another version."""
-        state = msgspec.msgpack.decode(_verified(snapshot))
-        fold = cls(state["cluster"])
-        fold._use(msgspec.convert(state["control"], Rules))
-        fold.offset, fold.watermark = state["offset"], state["watermark"]
-        fold.counters = Counters(**state["counters"])
-        fold._doubted = state["doubted"]
-        fold.sigma.load(state["sigma"])
-        fold.alerts.load(state["alerts"])
-        fold._duplicates.load(state["duplicates"])
+        """Make the fold a snapshot was taken of. Raises SnapshotError when it is damaged or of another version.
+
+        Rules that a newer redshank refuses are left out, and listed in ``unusable``.
+        """
+        state: dict[str, Any] = msgspec.msgpack.decode(_verified(snapshot))
+        fold = cls()
+        fold.control = msgspec.convert(state["control"], Rules)
+        fold.rules, fold.unusable = _usable(fold.control)
+        fold.suppressions.load(state["suppressions"])
+        fold.offset = state["offset"]
+        for name, one in state["clusters"].items():
+            fold.cluster(name).load(one)
         return fold
+
+
+def _usable(control: Rules) -> tuple[Compiled, list[RuleError]]:
+    """Compile what can be: a file that cannot is left out, and if that cannot be helped, all are."""
+    files, refused = list(control.files), list[RuleError]()
+    while True:
+        try:
+            return Compiled(load(files, control.packs)), refused
+        except RuleError as error:
+            refused.append(error)
+            left = [file for file in files if file.path != error.path]
+            files = left if len(left) < len(files) else []
 
 
 def _verified(snapshot: bytes) -> bytes:

@@ -12,19 +12,21 @@ The command line, the tests and other programs all come through here::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
 
+from detector.cluster import Changes
+from detector.counters import Counters
 from detector.finding import Alert, Finding
-from detector.fold import Changes, Fold, Record, Rules
+from detector.fold import Fold
 from detector.formats import Batch, decode_batch, read
+from detector.record import Control, Record, Rules
 from detector.redaction import blank
 from detector.sigma.rule import pack_names
 from detector.sigma.source import RuleFile, read_files
-
-DEFAULT_PACKS = ("core", "extended")
+from detector.watermark import Watermark
 
 
 def builtin_rules() -> Path:
@@ -68,33 +70,36 @@ class Detector:
     def feed(self, raw: bytes) -> list[Finding]:
         """Take in one audit event as JSON (or a document of several, or several lines); gives the findings.
 
-        Nothing is raised for what the bytes hold: what is no audit event is counted in ``fold.counters.rejected``.
+        Nothing is raised for what the bytes hold: what is no audit event is counted in ``fold.stats().rejected``.
         """
         batches = read(BytesIO(raw)) if b"\n" in raw.strip() else [decode_batch(raw)]
         found = [finding for batch in batches for finding in self.append(batch).findings]
         return [finding for finding in found if not finding.continues]
 
-    def append(self, body: Batch | Rules) -> Changes:
-        """Fold one more record, secrets blanked first."""
+    def append(self, body: Batch | Control) -> Changes:
+        """Fold one more record, secrets blanked first. Raises RuleError for rules that cannot be used."""
         if isinstance(body, Batch):
             for event in body.events:
                 blank(event)
-        return self.fold.fold(Record(self.fold.offset + 1, body))
+        changes = self.fold.fold(Record(self.fold.offset + 1, body))
+        if changes.refused:
+            raise changes.refused
+        return changes
 
     def finish(self) -> list[Alert]:
         """Close all alerts, as at the end of an archive."""
         return self.fold.finish()
 
 
-def replay(detector: Detector, source: Iterable[Batch], told: Callable[[Batch, list[Alert]], None]) -> None:
+def replay(detector: Detector, source: Iterable[Batch]) -> Iterator[tuple[Batch, list[Alert]]]:
     """Send archived batches through a detector, and close all alerts at the end.
 
-    ``told`` gets each batch with the alert revisions it led to (an empty batch with those of the end), so that nothing
-    has to be kept here: the last revision of every alert says ``closed``.
+    Gives each batch with the alert revisions it led to, and an empty batch with those of the end, so that nothing has
+    to be kept here: the last revision of every alert says ``closed``.
     """
     for batch in source:
-        told(batch, detector.append(batch).alerts)
-    told(Batch(), detector.finish())
+        yield batch, detector.append(batch).alerts
+    yield Batch(), detector.finish()
 
 
 def within(
@@ -114,7 +119,8 @@ def within(
 
 def newest(source: Iterable[Batch]) -> int:
     """Give the time of the newest event (microseconds, 0 when there is none); a stray one is not believed."""
-    fold = Fold()
-    for offset, batch in enumerate(source):
-        fold.fold(Record(offset, batch))
-    return fold.watermark
+    watermark = Watermark(Counters())
+    for batch in source:
+        for event in batch.events:
+            watermark.time_of(event, None)
+    return watermark.now

@@ -9,8 +9,9 @@ import orjson
 import yaml
 
 from detector.event import EPOCH, Event
-from detector.fold import Fold, Record, Rules
+from detector.fold import Fold
 from detector.formats import Batch, decode_event
+from detector.record import Record, Rules
 from detector.sigma.selftest import START, filled_in
 from detector.sigma.source import RuleFile
 
@@ -68,3 +69,8 @@ def secret(number: int = 0, *, at: float = 0.0, name: str = "db", **attributes: 
 def batch(*events: Event) -> Batch:
     """Put events into a batch."""
     return Batch(events=list(events))
+
+
+def time_at(at: float) -> int:
+    """Give the time ``at`` seconds after the start of all tests, as the fold counts it."""
+    return int(START.timestamp() * 1e6 + at * 1e6)

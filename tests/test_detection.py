@@ -32,10 +32,9 @@ ACTORS = {
 
 
 def alerts(name: str) -> list[Alert]:
-    found: list[Alert] = []
     source = FileSource([str(SAMPLES / name)])
-    replay(Detector.load(packs="core,extended"), source, lambda _, told: found.extend(told))
-    return [alert for alert in found if alert.status == "closed" and alert.level >= Level.medium]
+    told = [alert for _, alerts in replay(Detector.load(packs="core,extended"), source) for alert in alerts]
+    return [alert for alert in told if alert.status == "closed" and alert.level >= Level.medium]
 
 
 def labels(name: str) -> dict[str, str]:

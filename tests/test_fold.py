@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from detector.errors import RuleError, SnapshotError
 from detector.event import SECOND, Event
-from detector.finding import Alert
-from detector.fold import BELIEVED, FORWARD, LATENESS, SKEW, Fold, Record, Rules, Tick
+from detector.finding import DISMISSED, Alert, Verdict
+from detector.fold import OTHERS, Fold
 from detector.formats import Batch
-from detector.sigma.selftest import START
+from detector.record import Record, Rules, Tick
 from detector.sigma.source import RuleFile
-from tests.support import batch, correlation, event, fold_with, rule, rule_file, seconds, secret
+from detector.watermark import BELIEVED, FORWARD, LATENESS, SKEW
+from tests.support import batch, correlation, event, fold_with, rule, rule_file, seconds, secret, time_at
 
 DOCUMENTS = (
     rule("read", level="medium"),
@@ -53,7 +54,7 @@ def test_a_restored_fold_goes_on_as_if_nothing_had_been(
 ) -> None:
     events = [event_of(number, one) for number, one in enumerate(sorted(stream))]
     bodies = [batch(*events[start : start + size]) for start in range(0, len(events), size)]
-    log = records(*bodies, Tick(time=0))
+    log = records(*bodies)
     straight, broken = fold_with(*DOCUMENTS), fold_with(*DOCUMENTS)
     wanted = run(straight, *log) + straight.finish()
     told = run(broken, *log[:cut])
@@ -79,38 +80,34 @@ def test_how_events_are_put_into_batches_changes_no_alert(
 def test_a_copy_of_an_event_is_counted_and_nothing_else() -> None:
     fold = fold_with(*DOCUMENTS)
     run(fold, *records(batch(secret(1)), batch(secret(1), secret(2))))
-    assert (fold.counters.events, fold.counters.duplicates, fold.counters.findings) == (3, 1, 2)
+    assert (fold.stats().events, fold.stats().duplicates, fold.stats().findings) == (3, 1, 2)
 
 
 def test_a_reused_audit_id_hides_nothing() -> None:
     fold = fold_with(*DOCUMENTS)
     run(fold, *records(batch(*[secret(1, at=at, name=f"s{at}") for at in range(3)])))
-    assert fold.counters.duplicates == 0
+    assert fold.stats().duplicates == 0
     assert {alert.title: alert.count for alert in fold.finish()} == {"read": 3, "names": 3}
 
 
-def test_time_is_bounded_by_the_arrival() -> None:
+def test_time_is_bounded_by_the_time_at() -> None:
     fold = fold_with(*DOCUMENTS)
-    (told,) = run(fold, *records(batch(secret(at=10**6)), received_at=arrival(0)))
-    assert told.first_seen == arrival(0) + SKEW
-
-
-def arrival(at: float) -> int:
-    return int(START.timestamp() * SECOND + at * SECOND)
+    (told,) = run(fold, *records(batch(secret(at=10**6)), received_at=time_at(0)))
+    assert told.first_seen == time_at(0) + SKEW
 
 
 def test_late_events_are_detected_and_counted() -> None:
     fold = fold_with(*DOCUMENTS)
     run(fold, *records(batch(event(0, at=1000), secret(1, at=1000 - LATENESS // SECOND - 1))))
-    assert (fold.counters.late, fold.counters.findings) == (1, 1)
+    assert (fold.stats().late, fold.stats().findings) == (1, 1)
 
 
 def test_one_archived_event_of_2099_does_not_move_time() -> None:
     fold = fold_with(*DOCUMENTS)
     far = 70 * 365 * 86_400
     run(fold, *records(batch(event(0), secret(1, at=far), secret(2, at=2))))
-    assert fold.counters.clamped == 1
-    assert seconds(fold.watermark) == 2
+    assert fold.stats().clamped == 1
+    assert seconds(fold.cluster("").watermark.now) == 2
     assert {round(seconds(alert.first_seen)) for alert in fold.finish()} == {0}
 
 
@@ -118,7 +115,7 @@ def test_a_gap_is_believed_when_events_follow_it() -> None:
     fold = fold_with(*DOCUMENTS)
     gap = 3 * FORWARD / SECOND
     run(fold, *records(batch(event(0), *[event(1 + n, at=gap + n) for n in range(BELIEVED)])))
-    assert seconds(fold.watermark) == gap + BELIEVED - 1
+    assert seconds(fold.cluster("").watermark.now) == gap + BELIEVED - 1
 
 
 def test_an_archive_that_goes_back_in_time_is_followed_back() -> None:
@@ -126,7 +123,7 @@ def test_an_archive_that_goes_back_in_time_is_followed_back() -> None:
     events = [event(0, at=10**5), *[event(1 + n, at=n) for n in range(BELIEVED)]]
     reads = [secret(10 + n, at=10 + n) for n in range(5)]
     run(fold, *records(batch(*events, *reads)))
-    assert seconds(fold.watermark) == 14
+    assert seconds(fold.cluster("").watermark.now) == 14
     assert "five" in {alert.title for alert in fold.finish()}
 
 
@@ -151,13 +148,13 @@ def test_an_event_without_a_time_counts_at_the_watermark() -> None:
     fold = fold_with(*DOCUMENTS)
     undated = secret(1, stageTimestamp=None, requestReceivedTimestamp="soon")
     run(fold, *records(batch(event(0, at=7), undated)))
-    assert fold.counters.undated == 1
+    assert fold.stats().undated == 1
     assert [seconds(alert.first_seen) for alert in fold.finish()] == [7]
 
 
 def test_a_tick_closes_alerts() -> None:
     fold = fold_with(*DOCUMENTS)
-    told = run(fold, *records(batch(secret()), Tick(time=arrival(601))))
+    told = run(fold, *records(batch(secret()), Tick(time=time_at(601))))
     assert [(alert.status, alert.revision) for alert in told] == [("open", 1), ("closed", 2)]
 
 
@@ -172,8 +169,8 @@ def test_new_rules_take_over_without_losing_windows() -> None:
 def test_unusable_rules_leave_the_fold_as_it_was() -> None:
     fold = fold_with(*DOCUMENTS)
     before = fold.snapshot()
-    with pytest.raises(RuleError):
-        fold.fold(Record(9, Rules((RuleFile("bad.yml", "title: x"),))))
+    changes = fold.fold(Record(fold.offset, Rules((RuleFile("bad.yml", "title: x"),))))
+    assert isinstance(changes.refused, RuleError)
     assert fold.snapshot() == before
 
 
@@ -188,4 +185,82 @@ def test_a_harmed_snapshot_is_refused(harm: Any) -> None:
 def test_truncated_events_are_counted() -> None:
     fold = fold_with(*DOCUMENTS)
     run(fold, *records(batch(event(annotations={"audit.k8s.io/truncated": "true"}))))
-    assert fold.counters.truncated == 1
+    assert fold.stats().truncated == 1
+
+
+def test_clusters_share_rules_and_nothing_else() -> None:
+    fold = fold_with(*DOCUMENTS)
+    for number in range(10):
+        fold.fold(Record(number + 1, batch(secret(number, at=number)), cluster="ab"[number % 2]))
+    told = fold.finish()
+    assert [(alert.cluster, alert.count) for alert in told if alert.title == "five"] == [("a", 5), ("b", 5)]
+    assert len({alert.id for alert in told}) == len(told)
+    assert fold.cluster("a").sigma.rules is fold.cluster("b").sigma.rules
+
+
+def test_clusters_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detector.fold.MAX_CLUSTERS", 3)
+    fold = fold_with(*DOCUMENTS)
+    for number in range(9):
+        fold.fold(Record(number + 1, batch(secret(number)), cluster=f"c{number}"))
+    assert list(fold.clusters) == ["c0", "c1", "c2", OTHERS]
+    assert fold.stats().events == 9
+
+
+def test_a_backlog_of_late_events_is_one_alert() -> None:
+    fold = fold_with(DOCUMENTS[0])
+    late = batch(*[secret(n, at=n) for n in range(200)])
+    told = run(fold, *records(batch(event(0, at=10_000)), late, received_at=time_at(10_000))) + fold.finish()
+    assert [(alert.count, alert.status) for alert in told] == [(1, "open"), (200, "closed")]
+
+
+@pytest.mark.parametrize("ahead", [batch(event(99, at=10**7)), Tick(time_at(10**7))], ids=["events", "tick"])
+def test_a_clock_that_was_ahead_and_is_set_right_stops_nothing(ahead: Batch | Tick) -> None:
+    fold = fold_with(DOCUMENTS[0])
+    fold.fold(Record(1, batch(secret(0)), time_at(0)))
+    fold.fold(Record(2, ahead, time_at(10**7)))
+    told = run(fold, *[Record(3 + n, batch(secret(n + 1, at=n)), time_at(n)) for n in range(700)])
+    assert fold.stats().set_back == 1
+    assert [alert.change for alert in told] == ["opened", "updated", "closed", "opened"]
+
+
+def test_an_archive_that_begins_in_2099_swallows_no_alert() -> None:
+    fold = fold_with(DOCUMENTS[0])
+    day = 86_400
+    told = run(fold, *records(batch(secret(0, at=70 * 365 * day), *[secret(n, at=700 * n) for n in range(1, 20)])))
+    assert len({alert.id for alert in told + fold.finish()}) == 18
+
+
+def test_an_event_that_makes_us_fail_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    fold = fold_with(*DOCUMENTS)
+    check = fold.cluster("").sigma.check
+
+    def fails(one: Event, now: int) -> Any:
+        if one.auditID == "test-1":
+            raise RuntimeError("inside")
+        return check(one, now)
+
+    monkeypatch.setattr(fold.cluster("").sigma, "check", fails)
+    changes = fold.fold(Record(1, batch(secret(0), secret(1), secret(2))))
+    assert len(changes.findings) == 2
+    assert fold.stats().failed == 1
+    assert changes.failed == [(secret(1).fingerprint, "RuntimeError")]
+
+
+def test_a_dismissed_alert_is_told_no_more_until_it_closes() -> None:
+    fold = fold_with(DOCUMENTS[0])
+    (opened,) = run(fold, Record(1, batch(secret(0))))
+    verdict = Verdict(opened.id, DISMISSED, "kim", "known", time_at(1))
+    assert fold.fold(Record(2, verdict)).verdicts == [verdict]
+    fold = Fold.restore(fold.snapshot())
+    told = run(fold, *[Record(3 + n, batch(secret(n + 1, at=60 * n))) for n in range(11)])
+    assert [(alert.change, alert.count) for alert in told] == [("closed", 11), ("opened", 1)]
+
+
+def test_a_snapshot_with_rules_that_are_refused_by_now_goes_on_with_the_others() -> None:
+    fold = fold_with(*DOCUMENTS)
+    good, bad = rule_file(DOCUMENTS[0], path="good.yml"), RuleFile("bad.yml", "title: x")
+    fold.control = Rules((bad, good))
+    restored = Fold.restore(fold.snapshot())
+    assert [error.path for error in restored.unusable] == ["bad.yml"]
+    assert len(restored.fold(Record(1, batch(secret()))).findings) == 1

@@ -41,7 +41,7 @@ def test_feed_takes_lists_and_wrappings() -> None:
 def test_feed_takes_lines() -> None:
     one = Detector.load(rules=[rule_file(rule("read"))])
     assert len(one.feed(b"\n".join([raw(1, **READ), b"{", raw(2, **READ)]))) == 2
-    assert one.fold.counters.rejected == 1
+    assert one.fold.stats().rejected == 1
 
 
 def test_findings_hold_no_tokens() -> None:
@@ -54,7 +54,7 @@ def test_findings_hold_no_tokens() -> None:
 def test_junk_is_counted_and_raises_nothing(junk: bytes) -> None:
     one = Detector.load(rules=[rule_file(rule("read"))])
     assert one.feed(junk) == []
-    assert one.fold.counters.rejected + one.fold.counters.skipped == 1
+    assert one.fold.stats().rejected + one.fold.stats().skipped == 1
 
 
 def test_secrets_are_blanked_before_anything_looks() -> None:
@@ -78,7 +78,7 @@ def test_a_pack_that_does_not_exist_is_an_error() -> None:
 
 def test_the_builtin_rules_load_and_are_many() -> None:
     assert builtin_rules().is_dir()
-    assert len(Detector.load(packs="core,extended").fold.sigma.rules) >= 30
+    assert len(Detector.load(packs="core,extended").fold.rules.rules) >= 30
     assert len(rule_files()) >= 20
 
 

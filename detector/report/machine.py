@@ -8,10 +8,8 @@ import msgspec
 
 from detector import __version__
 from detector.event import rfc3339
-from detector.fold import Counters
 from detector.report.actors import Actor
 from detector.report.outcome import Outcome
-from detector.report.writer import as_record
 
 ACTORS = 50
 
@@ -76,16 +74,16 @@ class ReplayJSON(msgspec.Struct):
 def summary_json(outcome: Outcome) -> dict[str, Any]:
     """Give the summary of a replay as plain JSON types."""
     summary = outcome.summary
-    alerts = [as_record(alert, samples=False) for alert in summary.best()]
+    alerts = [native.encode(alert, samples=False) for alert in summary.best()]
     built: dict[str, Any] = msgspec.to_builtins(
         ReplayJSON(
             version=__version__,
             interrupted=outcome.interrupted,
             input=_input(outcome),
-            counters={name: getattr(outcome.counters, name) for name in Counters.__slots__},
+            counters={name: n for name, n in msgspec.structs.asdict(outcome.counters).items() if isinstance(n, int)},
             first_event=None if summary.first is None else rfc3339(summary.first),
             last_event=None if summary.last is None else rfc3339(summary.last),
-            rules=RulesJSON(list(outcome.packs), outcome.rules, outcome.failures, outcome.silenced),
+            rules=RulesJSON(list(outcome.packs), outcome.rules, outcome.counters.failures, outcome.counters.silenced),
             alert_counts=_counts(outcome, len(alerts)),
             actors=[_actor(actor) for actor in summary.actors.top(ACTORS)],
             alerts=alerts,

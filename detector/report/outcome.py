@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from detector.fold import Counters
+from detector.counters import Counters
 from detector.report.summary import PLACES, Summary
 from detector.report.words import count
 from detector.sources.paths import STDIN
@@ -18,6 +18,11 @@ COUNTED = {
     "undated": "events without a readable time; the time of their neighbours counts",
     "clamped": "events whose time jumps far ahead of their neighbours; the neighbours' time counts",
     "truncated": "events whose bodies the API server dropped (audit.k8s.io/truncated): rules cannot see into them",
+    "suppressed": "findings that somebody has suppressed",
+    "failed": "events on which redshank itself failed: please report them",
+    "set_back": "times that the clock went back: windows and alerts began anew",
+    "evicted": "alerts closed early: too many were open at once",
+    "let_go": "correlation groups and requests let go: too many at once, some counts may be too low",
 }
 """What each of the fold's counters means, in a person's words."""
 
@@ -31,18 +36,10 @@ class Outcome:
     packs: tuple[str, ...] = ()
     rules: int = 0
     """Rules and correlations that can alert."""
-    failures: dict[str, int] = field(default_factory=dict)
-    """Rules that raised, and how often."""
-    evicted: int = 0
-    """Alerts closed early because too many were open."""
-    let_go: int = 0
-    """Groups of correlations and requests forgotten because there were too many."""
     problems: list[str] = field(default_factory=list)
     """What was wrong with single files."""
     ignored: list[str] = field(default_factory=list)
     """Files of folders that hold no audit log."""
-    silenced: dict[str, int] = field(default_factory=dict)
-    """Filters, and how many findings each has silenced."""
     paths: list[str] = field(default_factory=list)
     """The input as it was named."""
     rule_flags: list[str] = field(default_factory=list)
@@ -83,13 +80,9 @@ class Outcome:
                 yield value, f"{name}: {meaning}"
         if self.summary.outside:
             yield self.summary.outside, "events outside --since and --until"
-        if self.evicted:
-            yield self.evicted, "alerts closed early: too many were open at once"
-        if self.let_go:
-            yield self.let_go, "correlation groups and requests let go: too many at once, some counts may be too low"
-        for rule, failed in self.failures.items():
+        for rule, failed in self.counters.failures.items():
             yield failed, f"errors inside rule {rule}: please report them"
-        for title, silenced in self.silenced.items():
+        for title, silenced in self.counters.silenced.items():
             yield silenced, f"{'finding' if silenced == 1 else 'findings'} silenced by filter {title}"
         for problem in self.problems:
             yield 1, problem

@@ -11,11 +11,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from detector.encodings.jsontext import dumps, printable
 from detector.encodings.plain import plain
 from detector.errors import ConfigError, InputError
-from detector.finding import Alert, Level
+from detector.finding import Level
 from detector.formats import Batch
-from detector.pipeline import DEFAULT_PACKS, Detector, newest, replay, rule_files, within
+from detector.pipeline import Detector, newest, replay, rule_files, within
 from detector.report.interrupt import Interrupt
 from detector.report.machine import summary_json
 from detector.report.outcome import Outcome
@@ -24,7 +25,8 @@ from detector.report.screen import brief_line, draw
 from detector.report.summary import KEPT, Summary
 from detector.report.terminal import Page
 from detector.report.when import Moment
-from detector.report.writer import STDOUT, AlertWriter, dumps, printable
+from detector.report.writer import STDOUT, AlertWriter
+from detector.sigma.rule import DEFAULT_PACKS
 from detector.sources.files import FileSource
 from detector.sources.paths import STDIN
 
@@ -86,24 +88,19 @@ def _fold(options: Options, detector: Detector, interrupt: Interrupt) -> Outcome
     summary = Summary(options.level, None if options.all else KEPT)
     source = FileSource(options.paths)
     _check_out(options.out, source.files)
-    fold = detector.fold
     with ExitStack() as stack:
         writer = stack.enter_context(AlertWriter(options.out)) if options.out else None
         batches = interrupt.last(_chosen(options, source, summary, interrupt))
         bar = stack.enter_context(Bar(source))
-
-        def told(batch: Batch, alerts: list[Alert]) -> None:
+        for batch, alerts in replay(detector, batches):
             summary.batch(batch)
             for alert in alerts:
-                if alert.status != "closed":
-                    summary.opened += alert.revision == 1
-                    continue
-                summary.alert(alert)
-                if writer and alert.level >= options.level:
-                    writer.write(alert)
-            bar.show(fold.counters.events, summary.opened)
-
-        replay(detector, batches, told)
+                summary.opened += alert.change == "opened"
+                if alert.status == "closed":
+                    summary.alert(alert)
+                    if writer and alert.level >= options.level:
+                        writer.write(alert)
+            bar.show(summary.events, summary.opened)
         outcome = _outcome(options, detector, source, summary, interrupted=interrupt.asked)
         _check_events(outcome)
         if writer:
@@ -148,18 +145,14 @@ def _chosen(options: Options, source: FileSource, summary: Summary, interrupt: I
 def _outcome(
     options: Options, detector: Detector, source: FileSource, summary: Summary, *, interrupted: bool
 ) -> Outcome:
-    fold = detector.fold
+    stats, rules = detector.fold.stats(), detector.fold.rules
     return Outcome(
         summary=summary,
-        counters=fold.counters,
+        counters=stats,
         packs=options.packs,
-        rules=sum(rule.alerts for rule in fold.sigma.rules) + len(fold.sigma.correlators),
-        failures=fold.sigma.failures,
-        evicted=fold.alerts.evicted,
-        let_go=fold.sigma.evicted,
+        rules=sum(rule.alerts for rule in rules.rules) + len(rules.correlations),
         problems=source.problems,
         ignored=source.ignored,
-        silenced=fold.sigma.silenced,
         paths=options.paths,
         rule_flags=_rule_flags(options),
         files=source.files,

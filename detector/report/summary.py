@@ -47,6 +47,7 @@ class Summary:
         self.level, self.kept = level, kept
         """Alerts below ``level`` are counted and not shown; ``kept`` is None where all are to be kept."""
         self.levels: Counter[Level] = Counter()
+        self.events = 0
         self.opened = 0
         self.outside = 0
         """Events left out by ``--since`` and ``--until``."""
@@ -66,6 +67,7 @@ class Summary:
         """
         for one in batch.rejected:
             self._reject(one.reason, place(batch.path, one.line))
+        self.events += len(batch.events)
         if batch.events:
             self._span(batch.events if self.first is None else [batch.events[0], batch.events[-1]])
 

@@ -21,7 +21,7 @@ from detector.finding import Level, RuleInfo
 from detector.sigma.message import pieces
 from detector.sigma.path import Path, parse
 from detector.sigma.predicate import Or, Since, atoms
-from detector.sigma.rule import Correlation, Exemption, Extras, Rule
+from detector.sigma.rule import DEFAULT_PACKS, Correlation, Exemption, Extras, Rule
 from detector.sigma.source import Document, RuleFile, documents
 from detector.sigma.translate import translate
 
@@ -53,7 +53,7 @@ class RuleSet(msgspec.Struct, frozen=True):
         return [rule.info for rule in self.rules] + [one.info for one in self.correlations]
 
 
-def load(files: Iterable[RuleFile], packs: Iterable[str] = ("core", "extended")) -> RuleSet:
+def load(files: Iterable[RuleFile], packs: Iterable[str] = DEFAULT_PACKS) -> RuleSet:
     """Load rules of the given packs. Raises the first `RuleError`; `load_all` collects them."""
     loaded, errors = load_all(files)
     if errors:

@@ -19,6 +19,8 @@ from detector.sigma.predicate import And, Predicate
 
 Pack = Literal["core", "extended", "hunting"]
 PACKS: tuple[Pack, ...] = ("core", "extended", "hunting")
+DEFAULT_PACKS = ("core", "extended")
+"""Those that are on unless somebody says otherwise."""
 
 
 def pack_names(packs: str | Iterable[str]) -> tuple[str, ...]:

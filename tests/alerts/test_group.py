@@ -11,7 +11,7 @@ from detector.alerts import group
 from detector.alerts.group import MAX_AUDIT_IDS, MAX_LISTED, MAX_SAMPLES, Alerts, sample
 from detector.event import Event
 from detector.finding import Alert, Level
-from detector.fold import Record
+from detector.record import Record
 from tests.support import batch, correlation, event, fold_with, rule, seconds, secret
 
 READ = rule("read", level="high", redshank={"runbook": ["ask"]})
@@ -64,11 +64,11 @@ def test_an_alert_is_told_when_it_opens_every_five_minutes_and_when_it_closes() 
 
 
 def test_an_alert_is_told_at_once_when_its_level_rises() -> None:
-    alerts, info = Alerts(), fold_with(READ).sigma.infos
+    alerts, info = Alerts(), fold_with(READ).rules.infos
     (found,) = fold_with(READ).fold(Record(1, batch(secret(1)))).findings
     levels = [Level.low, Level.low, Level.high, Level.medium]
     findings = [msgspec.structs.replace(found, level=level, time=found.time + at) for at, level in enumerate(levels)]
-    revisions = [alert for one in findings for alert in alerts.add(one, secret(1), info[found.rule_id])]
+    revisions = [alert for one in findings for alert in alerts.add(one, secret(1), info[found.rule_id], one.time)]
     assert [(alert.change, alert.level.name, alert.count) for alert in revisions] == [
         ("opened", "low", 1),
         ("raised", "high", 3),
@@ -106,7 +106,7 @@ def test_open_alerts_survive_dump_and_load() -> None:
     fold = fold_with(READ)
     fold.fold(Record(1, batch(secret(1))))
     copy = Alerts()
-    copy.load(msgspec.msgpack.decode(msgspec.msgpack.encode(fold.alerts.dump())))
+    copy.load(msgspec.msgpack.decode(msgspec.msgpack.encode(fold.cluster("").alerts.dump())))
     assert copy.close_all() == fold.finish()
 
 

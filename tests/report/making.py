@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
+from detector.counters import Counters
 from detector.event import SECOND
 from detector.finding import Alert, Level, Reason, RuleInfo
-from detector.fold import Counters
 from detector.report.outcome import Outcome
 from detector.report.summary import Rejections, Summary
 
@@ -67,7 +69,7 @@ def outcome(*alerts: Alert, level: Level = Level.informational, **counters: int)
     summary.first, summary.last = START - 60 * SECOND, START + 3600 * SECOND
     for one in alerts:
         summary.alert(one)
-    counted = Counters(**{"events": 61_066, "findings": 147, **counters})
+    counted = msgspec.structs.replace(Counters(events=61_066, findings=147), **counters)
     return Outcome(summary, counted, ("core", "extended"), rules=42, files=["audit.jsonl.gz"], bytes_read=12_400_000)
 
 
@@ -94,5 +96,5 @@ def full_outcome() -> Outcome:
     made.summary.rejected["not JSON"] = Rejections(7, ["a.jsonl:3", "a.jsonl:9", "b.jsonl:1", "b.jsonl:2", "b.jsonl:5"])
     made.summary.outside = 5
     made.problems.append("b.jsonl: damaged compressed data")
-    made.silenced["Nightly backup"] = 2
+    made.counters.silenced["Nightly backup"] = 2
     return made

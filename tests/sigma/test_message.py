@@ -89,7 +89,7 @@ def test_a_value_that_cannot_be_written_costs_no_finding() -> None:
 
 
 def alerts(*documents: dict[str, Any]) -> list[Alert]:
-    from detector.fold import Record
+    from detector.record import Record
 
     fold = fold_with(*documents)
     told = fold.fold(Record(1, batch(*(secret(number, at=number, name=f"db-{number}") for number in range(3))))).alerts
