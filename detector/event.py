@@ -177,4 +177,5 @@ def micros(timestamp: str | None) -> int | None:
 
 def rfc3339(time: int) -> str:
     """Write microseconds since 1970 as an RFC 3339 time in UTC."""
-    return (EPOCH + timedelta(microseconds=time)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # strftime writes years before 1000 with fewer than four digits.
+    return (EPOCH + timedelta(microseconds=time)).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -36,6 +36,7 @@ def test_times_are_microseconds(stamp: str | None, expected: int | None) -> None
 
 def test_times_are_written_back() -> None:
     assert rfc3339(micros("2026-11-22T13:43:01.067545Z") or 0) == "2026-11-22T13:43:01.067545Z"
+    assert rfc3339(micros("0001-01-01T00:00:00Z") or 0) == "0001-01-01T00:00:00.000000Z"
 
 
 def test_the_time_falls_back_to_what_there_is() -> None:

@@ -11,6 +11,7 @@ import orjson
 from rich.table import Table
 from rich.text import Text
 
+from detector.encodings.jsontext import dumps
 from detector.encodings.plain import cut, plain
 from detector.errors import InputError
 from detector.event import Event
@@ -19,7 +20,6 @@ from detector.formats import decode_batch
 from detector.redaction import blank
 from detector.report.catalogue import Catalogue
 from detector.report.terminal import Glyphs, Page, columns
-from detector.report.writer import dumps
 from detector.sigma.explain import Step, explain
 from detector.sigma.load import Loaded
 from detector.sigma.predicate import Predicate

@@ -2,62 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import msgspec
-import orjson
-
+from detector.encodings import native
+from detector.encodings.jsontext import dumps, printable
 from detector.errors import ConfigError, RedshankError
-from detector.event import rfc3339
 from detector.finding import Alert
 
 STDOUT = "-"
-DELETE = 0x7F
-"""The first character beyond printable ASCII."""
 FLUSH = 1 << 16
 """Bytes gathered before whole lines are written."""
-
-
-def as_record(alert: Alert, *, samples: bool = True) -> dict[str, Any]:
-    """Give an alert as plain JSON types: levels by name, times as RFC 3339. What changed last is left out."""
-    record: dict[str, Any] = msgspec.to_builtins(alert)
-    del record["change"]
-    record["level"] = alert.level.name
-    record["rule"]["level"] = alert.rule.level.name
-    record["first_seen"], record["last_seen"] = rfc3339(alert.first_seen), rfc3339(alert.last_seen)
-    if not samples:
-        del record["samples"]
-    return record
-
-
-def dumps(record: Any) -> bytes:
-    """Write JSON; texts that are not Unicode (lone surrogates) are written as escapes rather than refused."""
-    try:
-        return orjson.dumps(record)
-    except orjson.JSONEncodeError:
-        return json.dumps(record, separators=(",", ":")).encode()
-
-
-def printable(text: bytes) -> bytes:
-    """Escape all that is not ASCII in a JSON text: what is printed must not act on a terminal."""
-    if text.isascii() and b"\x7f" not in text:
-        return text
-    return text.decode("utf-8", "backslashreplace").translate(_Escapes()).encode("ascii")
-
-
-class _Escapes(dict[int, str]):
-    """A translation table that writes characters beyond printable ASCII as JSON does: with UTF-16 code units."""
-
-    def __missing__(self, code: int) -> str:
-        if code < DELETE:
-            return chr(code)
-        units = chr(code).encode("utf-16-be", "surrogatepass")
-        return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
 class AlertWriter:
@@ -87,7 +45,7 @@ class AlertWriter:
 
     def write(self, alert: Alert) -> None:
         """Write one alert as one line."""
-        line = dumps(as_record(alert)) + b"\n"
+        line = dumps(native.encode(alert)) + b"\n"
         self._waiting.append(printable(line) if self.target == STDOUT else line)
         self._size += len(line)
         if self._size >= FLUSH:

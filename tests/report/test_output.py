@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from detector.encodings.plain import cut, plain
+from detector.encodings.jsontext import dumps
 from detector.errors import ConfigError
 from detector.event import SECOND
 from detector.report.interrupt import Interrupt
@@ -20,58 +20,8 @@ from detector.report.progress import Bar
 from detector.report.terminal import Page
 from detector.report.when import Moment
 from detector.report.words import count, duration, size
-from detector.report.writer import AlertWriter, as_record, dumps, printable
+from detector.report.writer import AlertWriter
 from tests.report.making import START, alert, full_outcome
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("jane@example.com", "jane@example.com"),
-        ("Jürgen 山田 🦊", "Jürgen 山田 🦊"),
-        ("a\x1b[31mb", "a\\x1b[31mb"),
-        ("a\r\nb\tc", "a\\x0d\\x0ab\\x09c"),
-        ("a\u202egpj.exe", "a\\u202egpj.exe"),
-        ("a\u200bb\ufeff\u2028", "a\\u200bb\\ufeff\\u2028"),
-        ("\x9b2J\x7f", "\\x9b2J\\x7f"),
-        ("\ud800", "\\ud800"),
-        ("\U000e0041", "\\U000e0041"),
-        ("e\u0301", "e\u0301"),
-        ("e" + "\u0301" * 50, "e\u0301\u0301\u0301…"),
-    ],
-)
-def test_hostile_text_is_escaped_and_other_text_is_left_alone(text: str, shown: str) -> None:
-    assert plain(text) == shown
-
-
-def test_every_character_is_printable_or_escaped() -> None:
-    assert plain("".join(map(chr, range(0x110000)))).isprintable()
-
-
-def test_cut_texts_say_so() -> None:
-    assert (cut("abc", 3), cut("abcd", 3)) == ("abc", "ab…")
-
-
-@pytest.mark.parametrize("text", ["é\u202e\x7f🦊", "plain", "\x9b"])
-def test_printed_json_is_ascii_and_means_the_same(text: str) -> None:
-    printed = printable(dumps({"a": text}))
-    assert printed.isascii()
-    assert b"\x7f" not in printed
-    assert json.loads(printed) == {"a": text}
-
-
-def test_lone_surrogates_do_not_stop_the_writer() -> None:
-    assert json.loads(dumps({"a": "\ud800"})) == {"a": "\ud800"}
-
-
-def test_records_say_levels_and_times_in_words() -> None:
-    record = as_record(alert())
-    assert (record["level"], record["rule"]["level"], record["first_seen"]) == (
-        "low",
-        "low",
-        "2026-03-05T14:03:11.000000Z",
-    )
-    assert "samples" not in as_record(alert(), samples=False)
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""The native form: the alert as it is, with levels by name and times as RFC 3339.
+
+It is what ``replay --out`` writes and ``/api`` answers, and what sinks send that name no other encoding. docs/alerts.md
+lists its keys.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from detector.encodings.jsontext import fit, shrink, size
+from detector.event import rfc3339
+from detector.finding import Alert
+
+NAME = "native"
+LIMIT = 1_000_000
+"""Bytes; brokers and collectors commonly refuse messages beyond a megabyte. No ordinary alert comes near."""
+SAMPLED = 256
+"""With less room than this, the samples are left out."""
+
+
+def encode(alert: Alert, *, samples: bool = True, limit: int = LIMIT) -> dict[str, Any]:
+    """Give an alert as plain JSON types. One beyond ``limit`` loses the ends of texts and lists, then its samples."""
+    record: dict[str, Any] = msgspec.to_builtins(alert)
+    if not samples:
+        del record["samples"]
+    whole = _in_words(record, alert)
+    return whole if size(whole) <= limit else fit(lambda room: _cut(record, alert, room), limit)
+
+
+def _in_words(record: dict[str, Any], alert: Alert) -> dict[str, Any]:
+    return {
+        **record,
+        "id": alert.id,
+        "status": alert.status,
+        "change": alert.change,
+        "level": alert.level.name,
+        "rule": {**record["rule"], "id": alert.rule.id, "level": alert.rule.level.name},
+        "first_seen": rfc3339(alert.first_seen),
+        "last_seen": rfc3339(alert.last_seen),
+    }
+
+
+def _cut(record: dict[str, Any], alert: Alert, room: int) -> dict[str, Any]:
+    kept = {key: value for key, value in record.items() if key != "samples" or room >= SAMPLED}
+    return _in_words(shrink(kept, room), alert)
