@@ -14,6 +14,7 @@ from detector.formats.recovery import Swallowed
 from detector.formats.scanner import End, Scan, parsed_end
 from detector.formats.text import TextLines
 from detector.formats.unwrap import decode_into, decode_strictly
+from detector.formats.wrappings.prefixed import MAX_PREFIX
 
 STEP = 8 << 20
 """An object with a list of records is taken as a whole up to this size, in bytes, and entered beyond."""
@@ -25,12 +26,14 @@ BRACE, OPENING, CLOSING = b"{[]"
 _MAX_LEAD = 256
 _BETWEEN = re.compile(rb"[\s,\[\]\x1e]*")
 _BETWEEN_IN_LIST = re.compile(rb"[\s,\[\x1e]*")
+_BETWEEN_ROWS = re.compile(rb"\s*")
 _SPACE = re.compile(rb"[\s,\x1e]+")
 _MEMBER = rb'"[^"\\]{0,256}"\s*:\s*(?:"[^"\\]{0,4096}"|\{[^{}]{0,4096}\}|[^{}\[\]",\s]{1,64})\s*'
 _NAME = rb'"(?:items|records|logEvents|events|Records|entries)"\s*:\s*\['
 _LIST = re.compile(rb"\{\s*(?:" + _MEMBER + rb",\s*){0,16}" + _NAME)
 _LIST_END = re.compile(rb"\]\s*(?:,\s*" + _MEMBER + rb"){0,16}\}")
 _LIST_END_SIZE = 1 << 17
+_LABEL = re.compile(rb'[^\s"{}\[\],][^"{}\[\]\n]*+\][^{}\[\]\n]*+(\{)?')
 _ITEM = re.compile(rb'"(?:[^"\\\n]++|\\[^\n])*+"|[^"{}\[\]\n]++|\}++')
 
 _REASONS = {
@@ -72,9 +75,9 @@ class Splitter:
             return True
         first = record[0]
         before = len(batch.rejected)
-        if first in b"[],\x1e" or len(line) > self.whole:
+        if len(line) > self.whole or (first in b"[],\x1e" and not self.text.table):
             return False
-        if first == BRACE:
+        if first == BRACE and not self.text.table:
             taken = decode_strictly(batch, record)
         else:
             self.text.take(batch, record, self.lines + number)
@@ -119,6 +122,8 @@ class Splitter:
             if reached != position:
                 return reached
         byte = buffer[position]
+        if self.text.table:
+            return self._line(batch, buffer, position, last)
         if byte == BRACE:
             return self._document(batch, buffer, position, last)
         if byte == CLOSING:  # of the list that was entered, or an array in it
@@ -128,7 +133,8 @@ class Splitter:
 
     def _between(self, batch: Batch, buffer: bytes, position: int, last: bool) -> int:
         """Pass over what stands between documents, brackets of arrays included."""
-        found = (_BETWEEN_IN_LIST if self.list_level else _BETWEEN).match(buffer, position)
+        between = _BETWEEN_ROWS if self.text.table else _BETWEEN_IN_LIST if self.list_level else _BETWEEN
+        found = between.match(buffer, position)
         run = b"" if found is None else found[0]
         if not run:
             return position
@@ -251,6 +257,12 @@ class Splitter:
 
     def _item(self, batch: Batch, buffer: bytes, position: int, last: bool) -> int | None:
         """Take something in an array that is no object: a string may hold an event as text."""
+        if self.opened and (label := _LABEL.match(buffer, position, position + MAX_PREFIX)):
+            if label[1]:  # ``[pod/name/container] {…}``, as `kubectl logs --prefix` writes: no array
+                self.arrays, self.opened = self.arrays - 1, False
+                return label.end() - 1
+            if label.end() == len(buffer) and not last:
+                return None
         found = _ITEM.match(buffer, position, position + self.limit)
         end = position if found is None else found.end()
         unsure = end == len(buffer) or (end == position and buffer.find(b"\n", position) < 0)

@@ -25,11 +25,17 @@ class TextLines:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.parts: dict[bytes, _Parts] = {}
+        self.table = False
+        """True when the stream began with the head of a table: brackets at the start of a line mean nothing then."""
 
     def take(self, batch: Batch, raw: bytes, number: int) -> None:
         """Decode a line, or keep it when it is a part of one."""
         line = strip_line(raw)
-        if line is None or not (line.partial or line.stream in self.parts):
+        if line is not None and line.table and number == 1:
+            self.table = True
+        if line is not None and self.table:
+            decode_into(batch, line.payload, self.limit)
+        elif line is None or not (line.partial or line.stream in self.parts):
             decode_into(batch, raw, self.limit)
         else:
             self._join(batch, line, number)

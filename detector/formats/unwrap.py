@@ -111,7 +111,10 @@ def _parsed(batch: Batch, raw: bytes, depth: int) -> None:
     try:
         value = loose.parse(raw)
     except RejectedError as error:
-        batch.reject(str(error.args[0]), raw, error.args[1])
+        if raw[:1] == b'"' and strip_line(raw) is not None:  # a row of CSV
+            _text(batch, raw, depth)
+        else:
+            batch.reject(str(error.args[0]), raw, error.args[1])
         return
     _value(batch, value, raw, depth)
 

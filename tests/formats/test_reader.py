@@ -59,6 +59,7 @@ def ids(batch: Batch) -> list[str | None]:
         b"\r\n".join(E) + b"\r\n",
         b"\xef\xbb\xbf" + b"\n".join(E),
         b"\n\n  \n".join(E),
+        b"\n".join(b"[pod/kube-apiserver-0/kube-apiserver] " + raw for raw in E),
         b"".join(E),
         b" ".join(E),
         b"\x1e" + b"\n\x1e".join(E),
@@ -259,7 +260,7 @@ FRAGMENTS = st.lists(
     st.one_of(
         st.sampled_from([*E, *PRETTY, LIST, b"[", b"]", b"{", b"}", b'"', b",", b"\n", b" ", b"\\", b"x", b'{"a":']),
         st.sampled_from(
-            [b"2026-01-01T00:00:00Z stdout P ", b"2026-01-01T00:00:00Z stdout F ", b"\xff", b"\r\n", b"  "]
+            [b"2026-01-01T00:00:00Z stdout P ", b"2026-01-01T00:00:00Z stdout F ", b"\xff", b"\r\n", b"  ", b"[x] "]
         ),
         st.binary(max_size=5),
     ),

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+import csv
 import gzip
 import json
+from io import BytesIO, StringIO
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from detector.event import Event
-from detector.formats import decode, decode_batch
+from detector.formats import decode, decode_batch, read
 from detector.formats.unwrap import MAX_WRAPPINGS
 from detector.formats.wrappings.base import inflate
 from detector.formats.wrappings.gke import HTTP_CODES
@@ -187,3 +191,34 @@ def test_compressed_parts_are_bounded() -> None:
 @pytest.mark.parametrize("data", ["!", base64.b64encode(gzip.compress(b"x" * 99)[:-9]).decode(), "H4sIAAAA////", 7])
 def test_damaged_parts_are_refused(data: Any) -> None:
     assert decode_batch(json.dumps({"awslogs": {"data": data}}).encode()).rejected
+
+
+def rows(*cells: list[str], quoting: Any = csv.QUOTE_MINIMAL) -> bytes:
+    text = StringIO()
+    csv.writer(text, quoting=quoting, lineterminator="\n").writerows(cells)
+    return text.getvalue().encode()
+
+
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+@pytest.mark.parametrize("order", [1, -1], ids=["time first", "message first"])
+def test_an_export_of_logs_insights_is_read_row_by_row(quoting: Any, order: int) -> None:
+    trap = json.dumps(AUDIT | {"userAgent": 'a","{""x"', "requestURI": "/api?a=1,2"})
+    table = [["2026-03-02 09:00:00.000", TEXT], ["2026-03-02 09:00:00.001", trap], ["", "I0302 09:00 started"]]
+    data = rows(*[row[::order] for row in [["@timestamp", "@message"], *table]], quoting=quoting)
+    (batch,) = read(BytesIO(data))
+    assert [event.userAgent for event in batch.events] == [None, 'a","{""x"']
+    assert (batch.skipped, [rejected.line for rejected in batch.rejected]) == (1, [4])
+
+
+@given(st.lists(st.tuples(st.text('ab," {[}]@', max_size=8), st.booleans(), st.booleans())), st.integers(1, 200))
+def test_every_line_of_csv_is_an_event_a_refusal_or_skipped(table: list[tuple[str, bool, bool]], chunk: int) -> None:
+    cells = [[time, TEXT[: None if whole else -1]][:: 1 if first else -1] for time, whole, first in table]
+    batches = list(read(BytesIO(rows(["@timestamp", "@message"], *cells)), chunk=chunk))
+    events = sum(len(batch.events) for batch in batches)
+    assert events == sum(whole for _, whole, _ in table)
+    assert events + sum(len(batch.rejected) + batch.skipped for batch in batches) == len(table) + 1
+
+
+def test_a_line_of_nothing_but_cells_is_passed_over_quickly() -> None:
+    """One by one these would take half a minute."""
+    assert decode_batch(b'"{"' + b"," * (60 << 20)).rejected

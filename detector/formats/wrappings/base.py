@@ -47,6 +47,8 @@ class Line(msgspec.Struct, frozen=True):
     payload: bytes
     partial: bool = False
     stream: bytes = b""
+    table: bool = False
+    """At the beginning of a stream: it is the head of a table, in which every line is one record."""
 
 
 class Example(msgspec.Struct, frozen=True):

@@ -49,11 +49,11 @@ def _message(item: Part, stream: Any) -> Part:
     if not isinstance(item, dict) or not isinstance(message := item.get("message"), str):
         return item
     name = stream or item.get("logStreamName")
-    foreign = isinstance(name, str) and name.startswith(_OTHER_STREAMS)
+    foreign = isinstance(name, str) and name.startswith(OTHER_STREAMS)
     return SKIP if foreign else message
 
 
-_OTHER_STREAMS = (
+OTHER_STREAMS = (
     "authenticator-",
     "cloud-controller-manager-",
     "kube-controller-manager-",
