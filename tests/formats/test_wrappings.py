@@ -108,6 +108,21 @@ def test_gke_who_when_and_from_where() -> None:
     assert event.responseStatus.code == 201
 
 
+@pytest.mark.parametrize(("written", "body"), [('{"spec":{}}', {"spec": {}}), ("{damaged", "{damaged")])
+def test_a_row_of_bigquery_is_a_log_entry(written: str, body: Any) -> None:
+    payload = {"methodName": "io.k8s.core.v1.pods.create", "resourceName": "core/v1/pods", "requestJson": written}
+    event = one({"protopayload_auditlog": payload, "timestamp": "2026-03-02 09:00:00 UTC"})
+    assert (event.request, event.level, event.verb) == (body, "RequestResponse", "create")
+    assert event.time == one(entry("core/v1/pods")).time
+
+
+def test_rows_of_the_log_analytics_api_are_read_by_their_columns() -> None:
+    columns = [{"name": name} for name in ("AuditId", "RequestUri", "Verb")]
+    batch = decode_batch(json.dumps({"tables": [{"columns": columns, "rows": [["a", "/x", "get"], 7]}, {}]}).encode())
+    assert [(event.auditID, event.requestURI, event.verb) for event in batch.events] == [("a", "/x", "get")]
+    assert len(batch.rejected) == 2
+
+
 def test_a_native_event_inside_cloud_logging_is_found() -> None:
     assert one({"logName": "x", "resource": {}, "jsonPayload": AUDIT}).auditID == "a1"
     assert decode_batch(b'{"logName":"x","resource":{},"textPayload":"hello"}').rejected

@@ -2,9 +2,10 @@
 
 * Event Hub, storage (one record a line), partners:
   ``{"records":[{"category":"kube-audit","properties":{"log":"{…}"}}]}``, where ``properties.log`` is text. Categories
-  other than ``kube-audit`` and ``kube-audit-admin`` are skipped.
+  other than ``kube-audit`` and ``kube-audit-admin`` are skipped. Elastic keeps a record under ``azure.platformlogs``.
 * Tables ``AKSAudit`` and ``AKSAuditAdmin``: PascalCase columns; a large object is the text
   ``skipped-too-big-size-object`` (https://learn.microsoft.com/en-us/azure/azure-monitor/reference/tables/aksaudit).
+  Table ``AzureDiagnostics``: ``{"Category":"kube-audit","log_s":"{…}"}``. The query API gives rows as lists.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 from detector import loose
 from detector.errors import RejectedError
+from detector.formats import lenient
 from detector.formats.wrappings.base import SKIP, Example, Part, Unreadable, Wrapping, items
 
 CATEGORIES = frozenset({"kube-audit", "kube-audit-admin"})
@@ -49,7 +51,22 @@ def unwrap(value: Mapping[str, Any]) -> list[Part] | None:
         return [_log(category, properties)]
     if "AuditId" in value and "RequestUri" in value:
         return [_row(value)]
-    return None
+    if isinstance(category := value.get("Category"), str) and "log_s" in value:
+        return [_log(category, {"log": value["log_s"]})]
+    if isinstance(tables := value.get("tables"), list):
+        return [row for table in tables for row in _rows(table)]
+    azure = value.get("azure")
+    record = azure.get("platformlogs") if isinstance(azure, dict) else None
+    return [record] if isinstance(record, dict) else None
+
+
+def _rows(table: Any) -> list[Part]:
+    """Give the rows of a table of the query API as objects (``{"columns":[{"name":…}],"rows":[[…]]}``)."""
+    columns, rows = (table.get("columns"), table.get("rows")) if isinstance(table, dict) else (None, None)
+    if not isinstance(columns, list) or not isinstance(rows, list):
+        return [Unreadable("a table without columns and rows")]
+    names = [lenient.text(column.get("name")) or "" if isinstance(column, dict) else "" for column in columns]
+    return [dict(zip(names, row, strict=False)) if isinstance(row, list) else row for row in rows]
 
 
 def _log(category: str, properties: Mapping[str, Any]) -> Part:
@@ -94,6 +111,14 @@ WRAPPING = Wrapping(
             b'{"records":[%b,%b]}' % (_RECORD % (b"kube-audit", _TEXT), _RECORD % (b"guard", b'"x"')), 1, skipped=1
         ),
         Example(_RECORD % (b"kube-audit-admin", _TEXT), 1),
+        Example(b'{"azure":{"platformlogs":{"category":"kube-audit","properties":{"log":%b}}}}' % _EVENT, 1),
+        Example(b'{"TenantId":"t","Category":"kube-audit","log_s":%b}' % _TEXT, 1),
+        Example(b'{"Category":"kube-scheduler","log_s":"I0302 09:00:00 scheduled"}', 0, skipped=1),
+        Example(
+            b'{"tables":[{"name":"PrimaryResult","columns":[{"name":"AuditId"},{"name":"Verb"},{"name":"RequestUri"}],'
+            b'"rows":[["a1","get","/api"],["a2","list","/api"]]}]}',
+            2,
+        ),
         Example(
             b'{"TimeGenerated":"2026-03-02T09:00:00Z","AuditId":"a1","Stage":"ResponseComplete","Verb":"create",'
             b'"RequestUri":"/api/v1/namespaces/prod/pods","User":"{\\"username\\":\\"bob\\"}","SourceIps":["10.1.2.3"],'

@@ -3,6 +3,7 @@
 * subscription: ``{"messageType":"DATA_MESSAGE","logGroup":…,"logStream":…,"logEvents":[{"message":"{…}"}]}``, gzipped;
   ``CONTROL_MESSAGE`` is a health check
 * Lambda: ``{"awslogs":{"data":"<base64 gzip>"}}`` · Kinesis: ``{"Records":[{"kinesis":{"data":"<base64 gzip>"}}]}``
+  · Firehose to HTTP or Lambda: ``{"requestId":…,"records":[{"data":"<base64 gzip>"}]}``
 * ``filter-log-events``: ``{"events":[{"logStreamName":…,"message":"{…}"}]}``
 * Logs Insights: ``{"results":[[{"field":"@message","value":"{…}"}]]}``
 
@@ -34,6 +35,8 @@ def unwrap(value: Mapping[str, Any]) -> list[Part] | None:
         return [base64_part(lambda_event.get("data"))]
     if "Records" in value:
         return [_record(item) for item in items(value["Records"])]
+    if "records" in value and ("requestId" in value or "deliveryStreamArn" in value):
+        return [_record(item) for item in items(value["records"])]
     return _exported(value)
 
 
@@ -99,6 +102,7 @@ WRAPPING = Wrapping(
         ),
         Example(b'{"awslogs":{"data":"%b"}}' % _BASE64, 1),
         Example(b'{"Records":[{"kinesis":{"data":"%b"},"eventSource":"aws:kinesis"}]}' % _BASE64, 1),
+        Example(b'{"requestId":"r1","timestamp":1772442000000,"records":[{"data":"%b"}]}' % _BASE64, 1),
         Example(b'{"events":[{"logStreamName":"kube-apiserver-audit-0a1b","timestamp":1,"message":%b}]}' % _TEXT, 1),
         Example(b'{"results":[[{"field":"@timestamp","value":"x"},{"field":"@message","value":%b}]]}' % _TEXT, 1),
         Example(_DATA % (b"kube-apiserver-audit-0a1b", _TEXT[:60] + b'[Truncated...]"'), 0, rejected=1),

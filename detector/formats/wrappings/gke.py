@@ -1,7 +1,9 @@
 """Google Kubernetes Engine: Cloud Logging ``LogEntry`` with a ``google.cloud.audit.AuditLog``.
 
-Arrives one a line (storage sinks), as an array (``gcloud logging read --format=json``), as ``{"entries":[…]}``, or
-inside a Pub/Sub push ``{"message":{"data":"<base64>"}}``. Google keeps neither groups nor the query string, and a gRPC
+Arrives one a line (storage sinks), as an array (``gcloud logging read --format=json``), as ``{"entries":[…]}``, inside
+a Pub/Sub push ``{"message":{"data":"<base64>"}}``, or as a row of BigQuery, where the payload is called
+``protopayload_auditlog`` and has its bodies as text in ``requestJson`` and ``responseJson``
+(https://cloud.google.com/logging/docs/export/bigquery). Google keeps neither groups nor the query string, and a gRPC
 status instead of the HTTP one (https://cloud.google.com/logging/docs/reference/audit/auditlog/rest/Shared.Types/AuditLog).
 """
 
@@ -10,6 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
+from detector import loose
+from detector.errors import RejectedError
 from detector.event import Event, ObjectRef, ResponseStatus, UserInfo
 from detector.formats import lenient
 from detector.formats.wrappings.base import SKIP, Example, Part, Wrapping, base64_part, items
@@ -29,7 +35,7 @@ _GROUP, _VERSION, _SCOPE, _NAMESPACE = range(4)
 
 def unwrap(value: Mapping[str, Any]) -> list[Part] | None:
     """Give the event of a log entry, the entries of a list, or what a Pub/Sub message carries."""
-    if isinstance(payload := value.get("protoPayload"), dict):
+    if isinstance(payload := value.get("protoPayload", value.get("protopayload_auditlog")), dict):
         return [_event(value, payload) if payload.get("serviceName", SERVICE) == SERVICE else SKIP]
     if "logName" in value and "resource" in value:
         inner: Part = value.get("jsonPayload", value.get("textPayload", SKIP))
@@ -46,11 +52,13 @@ def _event(entry: Mapping[str, Any], payload: Mapping[str, Any]) -> Event:
     who, client = _dict(payload.get("authenticationInfo")), _dict(payload.get("requestMetadata"))
     address = lenient.text(client.get("callerIp"))
     annotations = _annotations(lenient.strings(entry.get("labels")) or {}, payload)
-    time = lenient.text(entry.get("timestamp")) or lenient.text(entry.get("receiveTimestamp"))
+    times = (lenient.text(entry.get(name)) for name in ("timestamp", "receiveTimestamp"))
+    time = next((each.removesuffix(" UTC") for each in times if each), None)
+    request, response = _body(payload, "request"), _body(payload, "response")
     return Event(
         kind="Event",
         apiVersion="audit.k8s.io/v1",
-        level="RequestResponse" if "request" in payload or "response" in payload else "Metadata",
+        level="RequestResponse" if memoryview(request) or memoryview(response) else "Metadata",
         auditID=lenient.text(_dict(entry.get("operation")).get("id")) or lenient.text(entry.get("insertId")),
         stage="ResponseComplete",
         requestURI=_uri(name),
@@ -60,8 +68,8 @@ def _event(entry: Mapping[str, Any], payload: Mapping[str, Any]) -> Event:
         userAgent=lenient.text(client.get("callerSuppliedUserAgent")),
         objectRef=_object(name),
         responseStatus=_status(_dict(payload.get("status")), verb, annotations.get(DECISION) == "forbid"),
-        requestObject=lenient.body(payload["request"]) if "request" in payload else lenient.NOTHING,
-        responseObject=lenient.body(payload["response"]) if "response" in payload else lenient.NOTHING,
+        requestObject=request,
+        responseObject=response,
         requestReceivedTimestamp=time,
         stageTimestamp=time,
         annotations=annotations or None,
@@ -70,6 +78,15 @@ def _event(entry: Mapping[str, Any], payload: Mapping[str, Any]) -> Event:
 
 def _dict(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _body(payload: Mapping[str, Any], name: str) -> msgspec.Raw:
+    if isinstance(written := payload.get(f"{name}Json"), str):
+        try:
+            return lenient.body(loose.parse(written.encode("utf-8", "replace")))
+        except RejectedError:
+            return lenient.body(written)
+    return lenient.body(payload[name]) if name in payload else lenient.NOTHING
 
 
 def _name(who: Mapping[str, Any]) -> str | None:
@@ -150,6 +167,13 @@ WRAPPING = Wrapping(
         Example(b"[%b,%b]" % (_CREATED, _ENTRY % (b"k8s.io", 7)), 2),
         Example(_ENTRY % (b"container.googleapis.com", 0), 0, skipped=1),
         Example(b'{"entries":[%b]}' % _CREATED, 1),
+        Example(
+            b'{"logName":"projects/demo/logs/cloudaudit_googleapis_com_activity","resource":{"type":"k8s_cluster"},'
+            b'"protopayload_auditlog":{"serviceName":"k8s.io","methodName":"io.k8s.core.v1.pods.create",'
+            b'"resourceName":"core/v1/namespaces/default/pods/debug","requestJson":"{\\"spec\\":{}}"},'
+            b'"timestamp":"2026-03-02 09:00:00 UTC"}',
+            1,
+        ),
         Example(b'{"message":{"data":"eyJ2ZXJiIjoiZ2V0Iiwic3RhZ2UiOiJQYW5pYyJ9","messageId":"1"}}', 1),
     ),
 )

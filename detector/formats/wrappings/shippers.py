@@ -8,8 +8,9 @@
 | CloudEvents | ``{"specversion":"1.0","data":{…}}`` or ``data_base64`` |
 | Kafka Connect | ``{"schema":…,"payload":"{…}"}`` |
 | Elastic ``kubernetes.audit`` | the event with its dots in annotation names as ``_`` |
-| Splunk and Elasticsearch exports | ``{"result":{"_raw":"{…}"}}``, ``{"_source":{…}}`` |
-| Log Analytics ``AzureDiagnostics`` | ``{"log_s":"{…}","Category":"kube-audit"}`` |
+| Splunk and Elasticsearch exports | ``{"result":{"_raw":"{…}"}}``, ``{"hits":{"hits":[{"_source":{…}}]}}`` |
+| Datadog, where the pipeline keeps the source's attributes | ``{"attributes":{…}}`` |
+| Log Analytics | ``{"log_s":"{…}"}`` |
 
 A shipper may give the event twice, as text and as an object: the first key of `KEYS` that holds one wins.
 """
@@ -21,7 +22,21 @@ from typing import Any
 
 from detector.formats.wrappings.base import Example, Part, Wrapping, base64_part
 
-KEYS = ("log", "message", "@message", "event", "data", "payload", "log_s", "_raw", "result", "_source", "value")
+KEYS = (
+    "log",
+    "message",
+    "@message",
+    "event",
+    "data",
+    "payload",
+    "log_s",
+    "_raw",
+    "result",
+    "_source",
+    "value",
+    "hits",
+    "attributes",
+)
 
 
 def unwrap(value: Mapping[str, Any]) -> list[Part] | None:
@@ -75,7 +90,9 @@ WRAPPING = Wrapping(
         Example(b'{"schema":{"type":"string"},"payload":%b}' % _TEXT, 1),
         Example(b'{"preview":false,"result":{"_raw":%b}}' % _TEXT, 1),
         Example(b'{"_index":"audit","_source":%b}' % _EVENT, 1),
-        Example(b'{"Category":"kube-audit","log_s":%b}' % _TEXT, 1),
+        Example(b'{"took":1,"hits":{"total":2,"hits":[{"_source":%b},{"_source":%b}]}}' % (_EVENT, _EVENT), 2),
+        Example(b'{"_id":"1","source":"kubernetes.audit","message":"","attributes":%b}' % _EVENT, 1),
+        Example(b'{"log_s":%b}' % _TEXT, 1),
         Example(
             b'{"kubernetes":{"audit":{"auditID":"a1","stage":"ResponseComplete","verb":"get",'
             b'"annotations":{"authorization_k8s_io/decision":"allow"}}}}',
