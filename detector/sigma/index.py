@@ -13,7 +13,7 @@ from typing import Any
 import re2
 
 from detector.sigma.path import Path
-from detector.sigma.predicate import And, Atom, Predicate
+from detector.sigma.predicate import And, Atom, Predicate, quiet
 
 WORTH = 12
 """Fewer rules than this on one field are asked one by one."""
@@ -77,7 +77,7 @@ class Index:
 
 
 def _automaton() -> Any:
-    return re2.Set.SearchSet(re2.Options())
+    return re2.Set.SearchSet(quiet())
 
 
 def _pattern(kind: str, operand: str) -> str:

@@ -122,14 +122,25 @@ def _contains(operands: tuple[Any, ...]) -> Test:
 
 
 def _matches(operands: tuple[Any, ...]) -> Test:
-    searches = [_regex(operand).search for operand in operands]
+    searches = [regex(operand).search for operand in operands]
     return lambda item: any(search(item) for search in searches)
 
 
+def quiet() -> Any:
+    """Give RE2 options under which it raises what is wrong, and does not print it as well."""
+    options = re2.Options()
+    options.log_errors = False
+    return options
+
+
 @lru_cache(maxsize=4096)
-def _regex(pattern: str) -> Any:
-    """Compile on RE2: linear in the text whatever the pattern."""
-    return re2.compile(pattern)
+def regex(pattern: str) -> Any:
+    """Compile on RE2: linear in the text whatever the pattern. Raises ValueError with RE2's own words."""
+    try:
+        return re2.compile(pattern, quiet())
+    except re2.error as error:
+        reason = error.args[0]
+        raise ValueError(reason.decode() if isinstance(reason, bytes) else str(reason)) from None
 
 
 def _in_network(operands: tuple[Any, ...]) -> Test:

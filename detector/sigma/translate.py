@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import re2
 from sigma.conditions import (
     ConditionAND,
     ConditionIdentifier,
@@ -37,10 +36,12 @@ from sigma.types import (
 from detector.errors import RuleError
 from detector.sigma import path as paths
 from detector.sigma.path import Path
-from detector.sigma.predicate import And, Atom, Each, Named, Not, Or, Predicate, text
+from detector.sigma.predicate import And, Atom, Each, Named, Not, Or, Predicate, regex, text
 
 ANYWHERE = Path("(keyword)", "", ())
 MAX_REGEX = 1000
+SHOWN = 100
+"""Characters of a wrong pattern that are shown."""
 COMPARISONS = {
     CompareOperators.LT: "lt",
     CompareOperators.LTE: "lte",
@@ -248,7 +249,7 @@ def _shape(parts: list[Any]) -> tuple[str, str]:
     shape = tuple(str if isinstance(part, str) else part for part in parts)
     if shape in shapes:
         return shapes[shape], "".join(plain)
-    return "re", "(?s)^" + "".join(_regex_of(part) for part in parts) + "$"
+    return "re", _compilable("(?s)^" + "".join(_regex_of(part) for part in parts) + "$")
 
 
 def _regex_of(part: Any) -> str:
@@ -262,16 +263,22 @@ def _regex(value: SigmaRegularExpression) -> str:
     pattern = (f"(?{letters})" if letters else "") + str(value.regexp.original)
     if len(pattern) > MAX_REGEX:
         raise RuleError(f"the regular expression is longer than {MAX_REGEX} characters")
-    options = re2.Options()
-    options.log_errors = False
+    return _compilable(pattern)
+
+
+def _compilable(pattern: str) -> str:
+    """Give a pattern back that RE2 can use. Raises RuleError."""
     try:
-        re2.compile(pattern, options)
-    except re2.error as error:
-        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
+        regex(pattern)
+    except ValueError as error:
         raise RuleError(
-            f"regular expression {pattern!r}: {reason} (RE2 syntax: no look-around, no back-references)"
+            f"regular expression {_cut(pattern)!r}: {error} (RE2 syntax: no look-around, no back-references)"
         ) from None
     return pattern
+
+
+def _cut(pattern: str) -> str:
+    return pattern if len(pattern) <= SHOWN else pattern[: SHOWN - 1] + "…"
 
 
 def _comparison(path: Path, value: SigmaCompareExpression) -> Predicate:

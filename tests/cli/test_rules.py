@@ -95,6 +95,15 @@ def test_check_prints_located_problems(tmp_path: Path, capsys: Capture) -> None:
     assert {problem["severity"] for problem in json.loads(capsys.readouterr().out)} == {"error", "warning", "note"}
 
 
+@pytest.mark.parametrize("value", [{"object.name|re": "(?=x)"}, {"object.name": "a" + "?" * 100_000}])
+def test_a_bad_pattern_is_complained_about_once_and_by_us(tmp_path: Path, value: dict[str, str]) -> None:
+    """RE2 would print its own words on stderr, below Python's reach."""
+    path = rules_at(tmp_path, rule("Bad", {"sel": value, "condition": "sel"}, id=ID, level="low"))
+    done = redshank("rules", "check", path)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert done.stdout.count("regular expression") == 1
+
+
 def test_check_fails_on_warnings_where_asked(tmp_path: Path, capsys: Capture) -> None:
     path = rules_at(tmp_path)
     assert run(["rules", "check", str(path)]) == 0
