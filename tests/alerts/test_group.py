@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from detector.alerts import group
-from detector.alerts.group import MAX_AUDIT_IDS, MAX_LISTED, MAX_SAMPLES, Alerts, sample
+from detector.alerts.group import Alerts
+from detector.alerts.opened import MAX_AUDIT_IDS, MAX_LISTED, MAX_SAMPLES
 from detector.event import Event
 from detector.finding import Alert, Level
 from detector.record import Record
@@ -120,17 +121,6 @@ def test_samples_reasons_and_targets_hold_no_tokens() -> None:
     assert b"[redacted]" in shown
     for part in (b"s3cr3t", b"c2lnbmF0dXJl"):
         assert part not in shown
-
-
-def test_a_sample_of_a_huge_event_leaves_the_bodies_out() -> None:
-    assert "requestObject" not in sample(event(requestObject={"a": "x" * 20_000}))
-    assert sample(event(requestObject={"a": "x"}))["requestObject"] == {"a": "x"}
-
-
-def test_a_sample_of_an_event_with_huge_names_is_cut() -> None:
-    huge = "x" * 10_000_000
-    shown = sample(event(userAgent=huge, requestURI=huge, annotations={huge: huge}))
-    assert len(msgspec.json.encode(shown)) < 10_000
 
 
 def test_a_correlation_that_goes_on_gives_alerts_of_their_own_ids() -> None:
