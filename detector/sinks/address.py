@@ -14,7 +14,7 @@ from detector.sinks.settings import SinkSettings
 from detector.sinks.tls import ClientTLS
 
 
-class HttpSettings(SinkSettings):
+class RemoteSettings(SinkSettings):
     """Options of sinks that speak HTTP."""
 
     tls: ClientTLS = Field(
@@ -46,7 +46,7 @@ Url = Annotated[str, AfterValidator(checked_url)]
 """An address of an HTTP server."""
 
 
-class WebhookSettings(HttpSettings):
+class WebhookSettings(RemoteSettings):
     """Options of sinks whose address is a secret: who knows it may post."""
 
     url: SecretStr | None = Field(default=None, description="The address to post to.")

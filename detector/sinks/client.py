@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
 
 from detector.event import EPOCH, MICROSECOND
-from detector.sinks.address import HttpSettings
+from detector.sinks.address import RemoteSettings
 from detector.sinks.base import Clock, RefusedError, RetryError
 
 LONGEST_ANSWER = 16 << 20
@@ -21,6 +22,8 @@ QUOTED = 4096
 """Bytes of an answer that go into a message; these are cut shorter after secrets were taken out."""
 REFUSALS = frozenset({400, 413, 422, 431})
 """Statuses that speak of what was sent. All others, 401 and 404 too, an operator can put right: the alerts wait."""
+PART = 0.9
+"""The part of a sink's time-out that one request may take: so it fails by itself, and is told which one it was."""
 _DONE, _REDIRECTED = 2, 3
 _JSON = {"Content-Type": "application/json"}
 
@@ -58,7 +61,7 @@ class Reply(NamedTuple):
 class HttpClient:
     """Sends requests with a sink's options; connections are kept, certificates taken anew when their files change."""
 
-    def __init__(self, settings: HttpSettings, clock: Clock) -> None:
+    def __init__(self, settings: RemoteSettings, clock: Clock) -> None:
         self._settings, self._clock = settings, clock
         self._session: aiohttp.ClientSession | None = None
         self._context: ssl.SSLContext | None = None
@@ -71,7 +74,7 @@ class HttpClient:
             async with session.request(
                 method,
                 url,
-                data=body,
+                data=body or None,
                 headers={**headers, "Accept-Encoding": "identity"},
                 ssl=self._tls(),
                 proxy=self._settings.proxy,
@@ -79,6 +82,8 @@ class HttpClient:
             ) as response:
                 answer = await _read(response)
                 return Reply(response.status, self._after(response.headers.get("Retry-After", "")), answer)
+        except TimeoutError:
+            raise RetryError(f"{urlsplit(url).hostname} did not answer in time") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise RetryError(f"{type(error).__name__}: {error}") from None
 
@@ -90,7 +95,7 @@ class HttpClient:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            limit = aiohttp.ClientTimeout(total=self._settings.timeout.total_seconds())
+            limit = aiohttp.ClientTimeout(total=PART * self._settings.timeout.total_seconds())
             self._session = aiohttp.ClientSession(timeout=limit, raise_for_status=False)
         return self._session
 
