@@ -23,13 +23,10 @@ log = logging.getLogger(__name__)
 
 
 class Snapshots:
-    """The snapshots in one directory, which is made when it is missing."""
+    """The snapshots in one directory, which is made for the first."""
 
     def __init__(self, directory: Path, keep: int = 3) -> None:
-        """Raises StoreError when the directory cannot be made."""
         self.directory, self.keep = directory, keep
-        with explained(directory):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def offsets(self) -> list[int]:
         """Give the offsets of all snapshots, oldest first."""
@@ -71,6 +68,7 @@ class Snapshots:
         path = self._path(offset)
         partial = path.with_name(f"{path.name}.partial")
         with explained(path):
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
                 partial.unlink(missing_ok=True)
                 new_file(partial)

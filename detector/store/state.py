@@ -22,14 +22,14 @@ from detector.store.database import explained, give_back
 from detector.store.dead_letters import DeadLetter
 from detector.store.deliveries import Delivery
 from detector.store.migrate import open_database, open_for_reading
-from detector.store.tables import STATE
+from detector.store.tables import EMITTED, STATE
 from detector.store.writer import Writer
 
 T = TypeVar("T")
 Decision = Verdict | Suppression | Lift
 """What a person decides about alerts; it takes effect in the fold."""
 
-EMITTED, LOST = "emitted_offset", "lost_deliveries"
+LOST = "lost_deliveries"
 ALL = Wanted()
 KEEP = 90 * 86_400 * SECOND
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from detector.store.migrate import Schema
 
+EMITTED = "emitted_offset"
+"""The key of the newest offset of which all alerts are stored."""
+
 STATE = Schema(
     name="state",
     application_id=0x72737374,  # "rsst"
