@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from tests.sinks.doubles import (
     HOUR,
     AppendSettings,
     FakeClock,
-    MemoryStore,
+    Store,
     UpsertSettings,
     alert,
     messages,
@@ -30,9 +31,15 @@ from tests.sinks.doubles import (
 Scenario = Callable[[], Coroutine[Any, Any, None]]
 
 
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(Store(tmp_path)) as opened:
+        yield opened
+
+
 @asynccontextmanager
 async def running(
-    store: MemoryStore, *settings: SinkSettings, clock: FakeClock | None = None, deadline: float = 0.0
+    store: Store, *settings: SinkSettings, clock: FakeClock | None = None, deadline: float = 0.0
 ) -> AsyncIterator[Outbox]:
     outbox = Outbox(store, clock or FakeClock())
     await outbox.configure(settings)
@@ -46,12 +53,12 @@ def ids(script_got: Sequence[tuple[str, int]]) -> list[str]:
     return [one for one, _ in script_got]
 
 
-def test_what_waits_is_delivered_and_leaves_the_store() -> None:
+def test_what_waits_is_delivered_and_leaves_the_store(store: Store) -> None:
     async def scenario() -> None:
-        script, store = scripted(), MemoryStore()
+        script = scripted()
         store.add("a", *map(alert, range(7)))
         async with running(store, AppendSettings(name="a", batch_size=3)):
-            await until(lambda: not store.rows)
+            await until(lambda: not store.waiting)
         assert ids(script.got) == [alert(number).id for number in range(7)]
         assert [len(batch) for batch in script.asked] == [3, 3, 1]
         assert script.closed == 1
@@ -59,9 +66,9 @@ def test_what_waits_is_delivered_and_leaves_the_store() -> None:
     asyncio.run(scenario())
 
 
-def test_a_row_added_later_is_delivered_when_the_outbox_is_woken() -> None:
+def test_a_row_added_later_is_delivered_when_the_outbox_is_woken(store: Store) -> None:
     async def scenario() -> None:
-        script, store = scripted(), MemoryStore()
+        script = scripted()
         async with running(store, AppendSettings(name="a")) as outbox:
             store.add("a", alert())
             outbox.wake()
@@ -70,9 +77,9 @@ def test_a_row_added_later_is_delivered_when_the_outbox_is_woken() -> None:
     asyncio.run(scenario())
 
 
-def test_a_destination_down_for_an_hour_is_asked_seldom_and_gets_everything_afterwards() -> None:
+def test_a_destination_down_for_an_hour_is_asked_seldom_and_gets_everything_afterwards(store: Store) -> None:
     async def scenario() -> None:
-        clock, store, vain = FakeClock(), MemoryStore(), []
+        clock, vain = FakeClock(), list[float]()
 
         async def answer(alerts: Sequence[Alert]) -> list[Failure]:
             if clock.time < HOUR:
@@ -85,7 +92,7 @@ def test_a_destination_down_for_an_hour_is_asked_seldom_and_gets_everything_afte
         async with running(store, AppendSettings(name="a"), clock=clock) as outbox:
             await until(lambda: outbox.trouble)
             assert outbox.trouble == {"a": "down"}
-            await until(lambda: not store.rows)
+            await until(lambda: not store.waiting)
             assert outbox.trouble == {}
         assert sorted(ids(script.got)) == sorted(alert(number).id for number in range(250))
         assert 10 < len(vain) < 120, "about every two and a half minutes in the end"
@@ -93,18 +100,16 @@ def test_a_destination_down_for_an_hour_is_asked_seldom_and_gets_everything_afte
     asyncio.run(scenario())
 
 
-def test_back_off_is_kept_in_the_store_so_that_a_restart_does_not_ask_again_at_once() -> None:
+def test_back_off_is_kept_in_the_store_so_that_a_restart_does_not_ask_again_at_once(store: Store) -> None:
     async def scenario() -> None:
         async def down(alerts: Sequence[Alert]) -> list[Failure]:
             raise RetryError("down", after=600)
 
-        clock, store, script = FakeClock(), MemoryStore(), scripted("a", down)
+        clock, script = FakeClock(), scripted("a", down)
         store.add("a", alert())
         async with running(store, AppendSettings(name="a"), clock=clock):
-            await until(lambda: store.puts_off)
-        (row,) = store.rows.values()
-        assert row.tries == 1
-        assert row.due_at >= START + 600 * 1_000_000
+            await until(lambda: store.waiting[0].tries == 1)
+        assert store.puts_off[0][1] >= START + 600 * 1_000_000
         async with running(store, AppendSettings(name="a"), clock=clock):
             await until(lambda: clock.time > 500)
             assert len(script.asked) == 1
@@ -114,7 +119,7 @@ def test_back_off_is_kept_in_the_store_so_that_a_restart_does_not_ask_again_at_o
     asyncio.run(scenario())
 
 
-def test_an_alert_that_brings_the_destination_down_does_not_hold_up_the_others() -> None:
+def test_an_alert_that_brings_the_destination_down_does_not_hold_up_the_others(store: Store) -> None:
     async def scenario() -> None:
         poison = alert(0).id
 
@@ -123,17 +128,17 @@ def test_an_alert_that_brings_the_destination_down_does_not_hold_up_the_others()
                 raise RetryError("500")
             return []
 
-        script, store = scripted("a", answer), MemoryStore()
+        script = scripted("a", answer)
         store.add("a", *map(alert, range(40)))
         async with running(store, AppendSettings(name="a", batch_size=16)):
             await until(lambda: len(script.got) == 39)
-        assert [row.alert.id for row in store.rows.values()] == [poison]
+        assert [row.alert.id for row in store.waiting] == [poison]
 
     asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("error", [RefusedError("no"), KeyError("a fault of ours")])
-def test_an_alert_the_batch_is_refused_for_is_found_and_costs_no_other(error: Exception) -> None:
+def test_an_alert_the_batch_is_refused_for_is_found_and_costs_no_other(store: Store, error: Exception) -> None:
     async def scenario() -> None:
         poison = {alert(3).id, alert(11).id}
 
@@ -142,7 +147,7 @@ def test_an_alert_the_batch_is_refused_for_is_found_and_costs_no_other(error: Ex
                 raise error
             return []
 
-        script, store = scripted("a", answer), MemoryStore()
+        script = scripted("a", answer)
         store.add("a", *map(alert, range(20)))
         async with running(store, AppendSettings(name="a")):
             await until(lambda: len(script.got) == 18)
@@ -150,15 +155,15 @@ def test_an_alert_the_batch_is_refused_for_is_found_and_costs_no_other(error: Ex
         assert sorted(ids(script.got)) == sorted({alert(number).id for number in range(20)} - poison)
         assert all(count == 1 for count in map(script.got.count, script.got)), "told twice"
         if isinstance(error, RefusedError):
-            assert {row.alert.id for row, _ in store.buried} == poison
-            assert {reason for _, reason in store.buried} == {"no"}
+            assert {letter.alert for letter in store.buried} == poison
+            assert {letter.reason for letter in store.buried} == {"no"}
         else:
-            assert {row.alert.id for row in store.rows.values()} == poison, "our own faults are tried again"
+            assert {row.alert.id for row in store.waiting} == poison, "our own faults are tried again"
 
     asyncio.run(scenario())
 
 
-def test_the_failures_a_sink_names_are_buried_or_tried_again_one_by_one() -> None:
+def test_the_failures_a_sink_names_are_buried_or_tried_again_one_by_one(store: Store) -> None:
     async def scenario() -> None:
         broken = {alert(1).id: True, alert(2).id: False}
 
@@ -172,38 +177,38 @@ def test_the_failures_a_sink_names_are_buried_or_tried_again_one_by_one() -> Non
                 return [failure for failure in failures if failure.permanent]
             return failures
 
-        script, store = scripted("a", answer), MemoryStore()
+        script = scripted("a", answer)
         store.add("a", *map(alert, range(4)))
         async with running(store, AppendSettings(name="a")):
-            await until(lambda: not store.rows)
-        assert [row.alert.id for row, _ in store.buried] == [alert(1).id]
+            await until(lambda: not store.waiting)
+        assert [letter.alert for letter in store.buried] == [alert(1).id]
         assert sorted(ids(script.got)) == sorted([alert(0).id, alert(2).id, alert(3).id])
 
     asyncio.run(scenario())
 
 
-def test_what_cannot_be_delivered_in_time_goes_to_the_dead_letters_with_the_reason() -> None:
+def test_what_cannot_be_delivered_in_time_goes_to_the_dead_letters_with_the_reason(store: Store) -> None:
     async def scenario() -> None:
         async def down(alerts: Sequence[Alert]) -> list[Failure]:
             raise RetryError("connection refused")
 
-        store, script = MemoryStore(), scripted("a", down)
+        script = scripted("a", down)
         store.add("a", *map(alert, range(300)))
         async with running(store, AppendSettings(name="a", expire_after="1h")):
-            await until(lambda: not store.rows)
+            await until(lambda: not store.waiting)
         assert len(store.buried) == 300
-        assert {reason for _, reason in store.buried} == {"not delivered in time: connection refused"}
+        assert {letter.reason for letter in store.buried} == {"not delivered in time: connection refused"}
         assert len(script.asked) < 150, "expired rows are given up without asking for each"
 
     asyncio.run(scenario())
 
 
-def test_old_rows_are_sent_when_the_destination_takes_them() -> None:
+def test_old_rows_are_sent_when_the_destination_takes_them(store: Store) -> None:
     async def scenario() -> None:
-        store, script = MemoryStore(), scripted()
+        script = scripted()
         store.add("a", alert(), at=START - 30 * 86_400 * 1_000_000)
         async with running(store, AppendSettings(name="a")):
-            await until(lambda: not store.rows)
+            await until(lambda: not store.waiting)
         assert script.got
         assert not store.buried
 
@@ -215,17 +220,17 @@ def revisions(*numbers: int, id_: int = 0) -> list[Alert]:
 
 
 @pytest.mark.parametrize("fails", [0, 3])
-def test_revisions_of_an_alert_are_appended_in_order_one_at_a_time(fails: int) -> None:
+def test_revisions_of_an_alert_are_appended_in_order_one_at_a_time(store: Store, fails: int) -> None:
     async def scenario() -> None:
         async def answer(alerts: Sequence[Alert]) -> list[Failure]:
             if len(script.asked) <= fails:
                 raise RetryError("busy")
             return []
 
-        script, store = scripted("a", answer), MemoryStore()
+        script = scripted("a", answer)
         store.add("a", *revisions(1, 2, 3), *revisions(1, 2, id_=1))
         async with running(store, AppendSettings(name="a", concurrency=4, batch_size=2)):
-            await until(lambda: not store.rows)
+            await until(lambda: not store.waiting)
         for number in (0, 1):
             told = [revision for one, revision in script.got if one == alert(number).id]
             assert told == sorted(told)
@@ -234,61 +239,61 @@ def test_revisions_of_an_alert_are_appended_in_order_one_at_a_time(fails: int) -
     asyncio.run(scenario())
 
 
-def test_a_sink_that_replaces_is_sent_the_newest_revision_only() -> None:
+def test_a_sink_that_replaces_is_sent_the_newest_revision_only(store: Store) -> None:
     async def scenario() -> None:
-        script, store = scripted(), MemoryStore()
+        script = scripted()
         store.add("a", *revisions(1, 2, 3), alert(1))
         async with running(store, UpsertSettings(name="a")):
-            await until(lambda: not store.rows)
+            await until(lambda: not store.waiting)
         assert script.asked == [[(alert(0).id, 3), (alert(1).id, 1)]]
 
     asyncio.run(scenario())
 
 
-def test_older_revisions_stay_when_the_newest_is_not_taken() -> None:
+def test_older_revisions_stay_when_the_newest_is_not_taken(store: Store) -> None:
     async def scenario() -> None:
         async def answer(alerts: Sequence[Alert]) -> list[Failure]:
             return [Failure(0, "refused", permanent=True)] if alerts[0].revision == 3 else []
 
-        script, store = scripted("a", answer), MemoryStore()
+        script = scripted("a", answer)
         store.add("a", *revisions(1, 2, 3))
         async with running(store, UpsertSettings(name="a")):
-            await until(lambda: not store.rows)
-        assert [row.alert.revision for row, _ in store.buried] == [3]
+            await until(lambda: not store.waiting)
+        assert len(store.buried) == 1
         assert script.got == [(alert(0).id, 2)]
 
     asyncio.run(scenario())
 
 
-def test_a_sink_that_hangs_holds_up_no_other_and_its_alerts_stay() -> None:
+def test_a_sink_that_hangs_holds_up_no_other_and_its_alerts_stay(store: Store) -> None:
     async def scenario() -> None:
         async def hang(alerts: Sequence[Alert]) -> list[Failure]:
             await asyncio.Event().wait()
             return []
 
-        stuck, fine, store = scripted("stuck", hang), scripted("fine"), MemoryStore()
+        stuck, fine = scripted("stuck", hang), scripted("fine")
         store.add("stuck", alert())
         store.add("fine", *map(alert, range(1, 500)))
         async with running(store, AppendSettings(name="stuck"), AppendSettings(name="fine", batch_size=1)):
             await until(lambda: len(fine.got) == 499)
             assert len(stuck.asked) == 1
-        assert [row.sink for row in store.rows.values()] == ["stuck"]
+        assert store.outbox_depth().keys() == {"stuck"}
         assert stuck.closed == 1
 
     asyncio.run(scenario())
 
 
-def test_a_send_that_takes_too_long_is_given_up_and_tried_again() -> None:
+def test_a_send_that_takes_too_long_is_given_up_and_tried_again(store: Store) -> None:
     async def scenario() -> None:
         async def answer(alerts: Sequence[Alert]) -> list[Failure]:
             if len(script.asked) == 1:
                 await asyncio.Event().wait()
             return []
 
-        script, store = scripted("a", answer), MemoryStore()
+        script = scripted("a", answer)
         store.add("a", alert())
         async with running(store, AppendSettings(name="a", timeout="0.02s")):
-            await until(lambda: not store.rows)
+            await until(lambda: not store.waiting)
         assert len(script.asked) == 2
         assert store.puts_off[0][2] == "no answer within 0.02 s"
 
@@ -296,7 +301,7 @@ def test_a_send_that_takes_too_long_is_given_up_and_tried_again() -> None:
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])
-def test_no_more_requests_are_under_way_than_allowed(concurrency: int) -> None:
+def test_no_more_requests_are_under_way_than_allowed(store: Store, concurrency: int) -> None:
     async def scenario() -> None:
         most = now = 0
         gate = asyncio.Event()
@@ -312,52 +317,44 @@ def test_no_more_requests_are_under_way_than_allowed(concurrency: int) -> None:
             now -= 1
             return []
 
-        store = MemoryStore()
         scripted("a", answer)
         store.add("a", *map(alert, range(60)))
         async with running(store, AppendSettings(name="a", concurrency=concurrency, batch_size=5)):
-            await until(lambda: not store.rows)
+            await until(lambda: not store.waiting)
         assert most == concurrency
 
     asyncio.run(scenario())
 
 
-def test_a_rate_limit_spreads_messages_over_time() -> None:
+def test_a_rate_limit_spreads_messages_over_time(store: Store) -> None:
     async def scenario() -> None:
-        clock, store, script = FakeClock(), MemoryStore(), scripted()
+        clock, script = FakeClock(), scripted()
         store.add("a", *map(alert, range(30)))
         async with running(store, AppendSettings(name="a", rate=2), clock=clock):
-            await until(lambda: not store.rows)
+            await until(lambda: not store.waiting)
         assert clock.time >= 13
         assert max(map(len, script.asked)) <= 2
 
     asyncio.run(scenario())
 
 
-def test_a_store_that_cannot_write_causes_no_message_twice(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_store_that_cannot_write_causes_no_message_twice(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
-        script, store = scripted(), MemoryStore(fails=5, error=StoreFullError("disk full"))
+        script = scripted()
+        store.refuses = [StoreFullError("disk full")] * 5
         store.add("a", alert())
         async with running(store, AppendSettings(name="a")):
-            await until(lambda: not store.rows)
+            await until(lambda: not store.waiting)
         assert len(script.asked) == 1
 
     asyncio.run(scenario())
     assert messages(caplog).count("disk full") == 1
 
 
-def test_a_store_that_cannot_be_read_is_read_again(caplog: pytest.LogCaptureFixture) -> None:
-    class Broken(MemoryStore):
-        reads = 0
-
-        def due(self, sink: str, now: int, limit: int) -> Any:
-            Broken.reads += 1
-            if Broken.reads < 3:
-                raise StoreFullError("locked")
-            return super().due(sink, now, limit)
-
+def test_a_store_that_cannot_be_read_is_read_again(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
-        script, store = scripted(), Broken()
+        script = scripted()
+        store.misreads = [StoreFullError("locked")] * 2
         store.add("a", alert())
         async with running(store, AppendSettings(name="a")):
             await until(lambda: script.got)
@@ -366,37 +363,37 @@ def test_a_store_that_cannot_be_read_is_read_again(caplog: pytest.LogCaptureFixt
     assert "locked" in messages(caplog)
 
 
-def test_closing_sends_what_is_due_and_leaves_what_is_not() -> None:
+def test_closing_sends_what_is_due_and_leaves_what_is_not(store: Store) -> None:
     async def scenario() -> None:
         async def down(alerts: Sequence[Alert]) -> list[Failure]:
             raise RetryError("down")
 
-        store, fine, _ = MemoryStore(), scripted("fine"), scripted("down", down)
+        fine, _ = scripted("fine"), scripted("down", down)
         store.add("fine", *map(alert, range(50)))
         store.add("down", *map(alert, range(50, 60)))
         outbox = Outbox(store, FakeClock())
         await outbox.configure([AppendSettings(name="fine", batch_size=1), AppendSettings(name="down")])
         await outbox.close(deadline=20)
         assert len(fine.got) == 50
-        assert {row.sink for row in store.rows.values()} == {"down"}
+        assert store.outbox_depth().keys() == {"down"}
 
     asyncio.run(scenario())
 
 
-def test_a_sink_that_cannot_close_is_told_of_and_holds_nothing_up(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_sink_that_cannot_close_holds_nothing_up(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         script = scripted()
         script.close_raises = True
-        async with running(MemoryStore(), AppendSettings(name="a")):
+        async with running(store, AppendSettings(name="a")):
             pass
 
     asyncio.run(scenario())
     assert "sink a did not close: stuck" in messages(caplog)
 
 
-def test_a_changed_sink_starts_anew_and_an_unchanged_one_goes_on() -> None:
+def test_a_changed_sink_starts_anew_and_an_unchanged_one_goes_on(store: Store) -> None:
     async def scenario() -> None:
-        same, other, store = scripted("same"), scripted("other"), MemoryStore()
+        same, other = scripted("same"), scripted("other")
         outbox = Outbox(store, FakeClock())
         await outbox.configure([AppendSettings(name="same"), AppendSettings(name="other")])
         await outbox.configure([AppendSettings(name="same"), AppendSettings(name="other", batch_size=1)])
@@ -413,13 +410,13 @@ def test_a_changed_sink_starts_anew_and_an_unchanged_one_goes_on() -> None:
     asyncio.run(scenario())
 
 
-def test_rows_for_a_sink_that_is_being_replaced_are_not_forgotten() -> None:
+def test_rows_for_a_sink_that_is_being_replaced_are_not_forgotten(store: Store) -> None:
     async def scenario() -> None:
         async def slow(alerts: Sequence[Alert]) -> list[Failure]:
             await gate.wait()
             return []
 
-        gate, store, script = asyncio.Event(), MemoryStore(), scripted("a", slow)
+        gate, script = asyncio.Event(), scripted("a", slow)
         outbox = Outbox(store, FakeClock())
         await outbox.configure([AppendSettings(name="a")])
         store.add("a", alert(0))
@@ -438,16 +435,16 @@ def test_rows_for_a_sink_that_is_being_replaced_are_not_forgotten() -> None:
     asyncio.run(scenario())
 
 
-def test_two_sinks_of_one_name_are_refused() -> None:
+def test_two_sinks_of_one_name_are_refused(store: Store) -> None:
     async def scenario() -> None:
         scripted()
         with pytest.raises(ConfigError, match="same name"):
-            await Outbox(MemoryStore()).configure([AppendSettings(name="a"), UpsertSettings(name="a")])
+            await Outbox(store).configure([AppendSettings(name="a"), UpsertSettings(name="a")])
 
     asyncio.run(scenario())
 
 
-def test_what_becomes_of_rows_is_told_for_metrics() -> None:
+def test_what_becomes_of_rows_is_told_for_metrics(store: Store) -> None:
     async def scenario() -> None:
         told: list[tuple[str, str, int]] = []
 
@@ -456,11 +453,11 @@ def test_what_becomes_of_rows_is_told_for_metrics() -> None:
                 raise RetryError("busy")
             return [Failure(0, "no", permanent=True)]
 
-        script, store = scripted("a", answer), MemoryStore()
+        script = scripted("a", answer)
         store.add("a", alert(0), alert(1))
         outbox = Outbox(store, FakeClock(), lambda sink, outcome, rows: told.append((sink, outcome, len(rows))))
         await outbox.configure([AppendSettings(name="a")])
-        await until(lambda: not store.rows)
+        await until(lambda: not store.waiting)
         await outbox.close(0)
         assert told[0] == ("a", "retried", 2)
         assert sum(count for _, outcome, count in told if outcome in {"delivered", "buried"}) == 2

@@ -10,29 +10,16 @@ from typing import Any, Protocol
 
 from detector.errors import RedshankError
 from detector.event import SECOND
-from detector.finding import Alert
 from detector.sinks.base import Clock
 from detector.sinks.pacing import backoff
 from detector.sinks.settings import SinkSettings
+from detector.store.deliveries import Delivery
 
 log = logging.getLogger(__name__)
 
 
-class Delivery(Protocol):
-    """One row of the outbox."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def alert(self) -> Alert: ...
-    @property
-    def tries(self) -> int: ...
-    @property
-    def created_at(self) -> int: ...
-
-
 class OutboxStore(Protocol):
-    """What the outbox needs of the store."""
+    """What the outbox needs of `detector.store.state.State`."""
 
     def due(self, sink: str, now: int, limit: int) -> Sequence[Delivery]:
         """Give the rows to send now, oldest first, none while an older revision of its alert waits."""

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from detector.errors import ConfigError
 from detector.sinks.base import Clock, Failure, RefusedError, RetryError
-from detector.sinks.ledger import Delivery, Ledger, OutboxStore, Watch
+from detector.sinks.ledger import Ledger, OutboxStore, Watch
 from detector.sinks.pacing import RateLimit, backoff
 from detector.sinks.settings import SinkSettings
+from detector.store.deliveries import Delivery
 
 POLL = 1.0
 """Seconds after which a worker with nothing to do looks again: rows put off come due without anybody saying so."""
@@ -119,17 +120,18 @@ class Worker:
 
     async def _pick(self) -> tuple[Parcel, ...]:
         """Choose what to send. While the destination takes nothing, what has waited too long is given up unsent."""
-        free = self._free()
+        free = await self._free()
         while self.trouble and (late := [row for row in free if self._ledger.expired(row)]):
             await self._ledger.bury(late, f"not delivered in time: {self.trouble}")
-            free = self._free()
+            free = await self._free()
         return self._parcels(free[: self._size])
 
-    def _free(self) -> list[Delivery]:
+    async def _free(self) -> list[Delivery]:
         """Give rows that are due, none of an alert that is under way."""
         flying = [row for parcels in self._under_way.values() for parcel in parcels for row in parcel.rows]
         busy = {row.alert.id for row in flying}
-        rows = self._store.due(self.settings.name, self._clock.now(), self._most + len(flying))
+        most = self._most + len(flying)
+        rows = await asyncio.to_thread(self._store.due, self.settings.name, self._clock.now(), most)
         return [row for row in rows if row.alert.id not in busy]
 
     def _parcels(self, rows: Sequence[Delivery]) -> tuple[Parcel, ...]:

@@ -1,4 +1,4 @@
-"""What tests of delivery need: alerts, time that does not have to be waited for, a store in memory, a scripted sink."""
+"""What tests of delivery need: alerts, time that is not waited for, a store to look into, a scripted sink."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -15,10 +16,14 @@ from detector.event import SECOND
 from detector.finding import Alert, Level
 from detector.sinks.base import Clock, Failure, Mode, Sink
 from detector.sinks.settings import SinkSettings
+from detector.store.dead_letters import DeadLetter
+from detector.store.deliveries import Delivery
+from detector.store.state import State
 from tests.report.making import START
 from tests.report.making import alert as closed_alert
 
 HOUR = 3600
+FOREVER = 1 << 62
 
 
 def alert(number: int = 0, level: Level = Level.high, **attributes: Any) -> Alert:
@@ -52,68 +57,55 @@ class FakeClock:
             self._deadlines.remove(deadline)
 
 
-@dataclass
-class Row:
-    id: int
-    sink: str
-    alert: Alert
-    created_at: int
-    due_at: int
-    tries: int = 0
+class Store(State):
+    """A store on the disk, with an eye on what the outbox does to it."""
 
-
-@dataclass
-class MemoryStore:
-    """The outbox of a store, in memory."""
-
-    rows: dict[int, Row] = field(default_factory=dict)
-    buried: list[tuple[Row, str]] = field(default_factory=list)
-    puts_off: list[tuple[int, int, str]] = field(default_factory=list)
-    fails: int = 0
-    """So many of the next writes fail."""
-    error: Exception | None = None
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / "state.db", clock=lambda: self.time)
+        self.time = START
+        self.offset = 0
+        self.puts_off: list[tuple[int, int, str]] = []
+        self.refuses: list[Exception] = []
+        """What the next writes fail with."""
+        self.misreads: list[Exception] = []
+        """What the next readings fail with."""
 
     def add(self, sink: str, *alerts: Alert, at: int = START) -> None:
-        for one in alerts:
-            number = len(self.rows) + len(self.buried) + 1000 * len(self.puts_off)
-            while number in self.rows:
-                number += 1
-            self.rows[number] = Row(number, sink, one, at, at)
+        """Have alerts wait for a sink since a time."""
+        self.time, self.offset = at, self.offset + 1
+        self.emit(self.offset, alerts, [(sink, place) for place in range(len(alerts))]).result(20)
 
-    def due(self, sink: str, now: int, limit: int) -> list[Row]:
-        waiting: set[str] = set()
-        due = []
-        for row in sorted((row for row in self.rows.values() if row.sink == sink), key=lambda row: row.id):
-            if row.due_at > now:
-                waiting.add(row.alert.id)
-            elif row.alert.id not in waiting:
-                due.append(row)
-        return due[:limit]
+    def due(self, sink: str, now: int, limit: int) -> list[Delivery]:
+        if self.misreads:
+            raise self.misreads.pop()
+        return super().due(sink, now, limit)
 
     def delivered(self, ids: Sequence[int]) -> Future[None]:
-        return self._write(lambda: [self.rows.pop(number) for number in ids])
+        return self._refused() or super().delivered(ids)
 
     def retry(self, ids: Sequence[int], at: int, error: str) -> Future[None]:
-        def write() -> None:
-            for number in ids:
-                self.rows[number].due_at = at
-                self.rows[number].tries += 1
-                self.puts_off.append((number, at, error))
-
-        return self._write(write)
+        self.puts_off += [(number, at, error) for number in ids]
+        return self._refused() or super().retry(ids, at, error)
 
     def bury(self, ids: Sequence[int], error: str) -> Future[None]:
-        return self._write(lambda: self.buried.extend((self.rows.pop(number), error) for number in ids))
+        return self._refused() or super().bury(ids, error)
 
-    def _write(self, write: Callable[[], object]) -> Future[None]:
+    def _refused(self) -> Future[None] | None:
+        if not self.refuses:
+            return None
         future: Future[None] = Future()
-        if self.fails and self.error is not None:
-            self.fails -= 1
-            future.set_exception(self.error)
-        else:
-            write()
-            future.set_result(None)
+        future.set_exception(self.refuses.pop())
         return future
+
+    @property
+    def waiting(self) -> list[Delivery]:
+        """What waits, for whatever sink and time."""
+        return [row for sink in self.outbox_depth() for row in super(Store, self).due(sink, FOREVER, 100_000)]
+
+    @property
+    def buried(self) -> list[DeadLetter]:
+        """What was given up."""
+        return self.dead_letters("delivery", 100_000)
 
 
 Answer = Callable[[Sequence[Alert]], Awaitable[list[Failure]]]
