@@ -20,6 +20,9 @@ LINGER = 5.0
 """Seconds during which the rest of a refused body is read and dropped: a client that is still sending would see a reset
 connection instead of the answer."""
 
+LOCAL = "local"
+"""The peer of a connection through a Unix socket: who may open it was for the file system to say."""
+
 
 class Stage(Enum):
     """What a connection is waiting for."""

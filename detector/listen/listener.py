@@ -7,13 +7,14 @@ import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
+from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from detector.listen.connection import Connection, Drop, Observer, Stage, Unobserved, connection_of, last_answer
+from detector.listen.connection import LOCAL, Connection, Drop, Observer, Stage, Unobserved, connection_of, last_answer
 from detector.listen.settings import Address, ListenSettings
 from detector.listen.sockets import bound, bound_local
 from detector.listen.tls import Certificates
@@ -38,7 +39,6 @@ class Listener:
 
     At ``max_connections`` a new one pushes out the oldest of which nothing useful ever came, then the oldest idle one;
     when all are busy the new one is closed. So a good client gets through a crowd of slow ones.
-    It is made inside the running event loop.
     """
 
     def __init__(
@@ -51,16 +51,19 @@ class Listener:
         watch: float = WATCH,
     ) -> None:
         self.limits, self.handler, self.observer = limits, handler, observer or Unobserved()
-        self.loop = asyncio.get_running_loop()
         self.connections: dict[Connection, None] = {}
         self.certificates: Certificates | None = None
-        self._server = web.Server(self._handle, request_factory=request_factory, loop=self.loop)
+        self._request_factory = request_factory
         self._watch_every = watch
         self._sockets: list[socket.socket] = []
         self._paths: list[Path] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._handling: set[asyncio.Task[Any]] = set()
         self._left = asyncio.Event()
+
+    @cached_property
+    def _server(self) -> web.Server:
+        return web.Server(self._handle, request_factory=self._request_factory, loop=asyncio.get_running_loop())
 
     async def start(self, address: Address, certificates: Certificates | None = None) -> None:
         """Listen on an address; with certificates, speak TLS.
@@ -70,7 +73,7 @@ class Listener:
         self.certificates = certificates
         sockets = await bound(address)
         self._listen_on(sockets)
-        self._keep(self.loop.create_task(self._watch()))
+        self._keep(asyncio.create_task(self._watch()))
 
     def start_local(self, path: Path) -> None:
         """Listen on a Unix socket that only our own user may open. One left behind by a killed process is replaced."""
@@ -83,7 +86,7 @@ class Listener:
             sock.setblocking(False)
             sock.listen(BACKLOG)
             self._sockets.append(sock)
-            self._keep(self.loop.create_task(self._accept(sock)))
+            self._keep(asyncio.create_task(self._accept(sock)))
 
     @property
     def addresses(self) -> list[Address]:
@@ -140,7 +143,7 @@ class Listener:
         troubled = False
         while True:
             try:
-                sock, peer = await self.loop.sock_accept(listening)
+                sock, peer = await asyncio.get_running_loop().sock_accept(listening)
             except OSError as error:
                 if not troubled:
                     log.error("no further connection can be accepted for now: %s", error)
@@ -148,7 +151,7 @@ class Listener:
                 await asyncio.sleep(PAUSE)
                 continue
             troubled = False
-            self._admit(sock, peer[0] if isinstance(peer, tuple) else "local")
+            self._admit(sock, peer[0] if isinstance(peer, tuple) else LOCAL)
             # A crowd is let in one by one, so that those inside can say something before they are pushed out.
             await asyncio.sleep(0)
 
@@ -159,7 +162,7 @@ class Listener:
             return
         connection = Connection(self._server, self.limits, peer, self.observer, self.forget)
         self.connections[connection] = None
-        connection.opening = opening = self.loop.create_task(self._open(sock, connection))
+        connection.opening = opening = asyncio.create_task(self._open(sock, connection))
         opening.add_done_callback(lambda _: self._opened(sock, connection))
         self._keep(opening)
 
@@ -181,7 +184,7 @@ class Listener:
         """Do the handshake."""
         try:
             if self.certificates is None or sock.family == socket.AF_UNIX:
-                await self.loop.connect_accepted_socket(lambda: connection, sock)
+                await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, sock)
             else:
                 await self._handshake(sock, connection, self.certificates.context)
         except (OSError, ssl.SSLError) as error:
@@ -189,7 +192,7 @@ class Listener:
             self.observer.dropped(Drop.handshake)
 
     async def _handshake(self, sock: socket.socket, connection: Connection, context: ssl.SSLContext) -> None:
-        await self.loop.connect_accepted_socket(
+        await asyncio.get_running_loop().connect_accepted_socket(
             lambda: connection,
             sock,
             ssl=context,

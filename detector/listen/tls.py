@@ -62,7 +62,7 @@ def names_of(certificate: dict[str, Any] | None) -> frozenset[str]:
 class Certificates:
     """The context in force. While new files cannot be used, the old context stays."""
 
-    def __init__(self, settings: TLSSettings, *, require_client: bool) -> None:
+    def __init__(self, settings: TLSSettings, *, require_client: bool = False) -> None:
         self.settings, self.require_client = settings, require_client
         self._seen = self._fingerprint()
         self.context = server_context(settings, require_client=require_client)

@@ -32,7 +32,7 @@ class Webhook:
     """Serves ``POST /audit`` and ``POST /audit/CLUSTER``.
 
     `accept` decides on every body; when it raises, the API server is asked to come again and the log says why.
-    `refused` hears of bodies that never get so far. It is made inside the running event loop.
+    `refused` hears of bodies that never get so far.
     """
 
     def __init__(
