@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from detector.alerts.group import Alerts
-from detector.alerts.suppress import Suppressions
+from detector.alerts.suppress import Lift, Suppression, Suppressions
 from detector.counters import Counters
 from detector.duplicates import Duplicates
 from detector.errors import RuleError
@@ -29,8 +29,8 @@ class Changes:
     findings: list[Finding] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
     """Revisions to tell."""
-    verdicts: list[Verdict] = field(default_factory=list)
-    """What people judged."""
+    decided: list[Verdict | Suppression | Lift] = field(default_factory=list)
+    """What people said."""
     failed: list[tuple[str, str]] = field(default_factory=list)
     """Events that cost an error of ours: fingerprint, and what was raised. They go to the dead letters."""
     refused: RuleError | None = None

@@ -33,6 +33,13 @@ class Counters(msgspec.Struct):
     silenced: dict[str, int] = {}
     """Titles of filters, and how many findings each has silenced."""
 
+    def numbers(self) -> dict[str, int]:
+        """Give every counter as one number; those by name are added up."""
+        return {
+            name: value if isinstance(value, int) else sum(value.values())
+            for name, value in msgspec.structs.asdict(self).items()
+        }
+
 
 def total(all_of_them: Iterable[Counters]) -> Counters:
     """Add up the counters of several clusters."""

@@ -54,12 +54,9 @@ class Fold:
                     cluster.pass_time(time, changes)
             case Rules():
                 self._use(record.body, changes)
-            case Suppression():
-                self.suppressions.add(record.body)
-            case Lift(id=name):
-                self.suppressions.lift(name)
-            case Verdict():
-                self._judge(record.body, changes)
+            case Suppression() | Lift() | Verdict():
+                self._decide(record.body)
+                changes.decided.append(record.body)
         self.offset = record.offset
         return changes
 
@@ -86,10 +83,15 @@ class Fold:
         for cluster in self.clusters.values():
             cluster.use(self.rules)
 
-    def _judge(self, verdict: Verdict, changes: Changes) -> None:
-        changes.verdicts.append(verdict)
-        for cluster in self.clusters.values():
-            cluster.alerts.judge(verdict)
+    def _decide(self, decision: Suppression | Lift | Verdict) -> None:
+        match decision:
+            case Suppression():
+                self.suppressions.add(decision)
+            case Lift(id=name):
+                self.suppressions.lift(name)
+            case Verdict():
+                for cluster in self.clusters.values():
+                    cluster.alerts.judge(decision)
 
     def stats(self) -> Counters:
         """Add up what happened in all clusters."""

@@ -68,6 +68,11 @@ class Outbox:
             worker.wake()
 
     @property
+    def names(self) -> list[str]:
+        """The sinks there are."""
+        return list(self._settings)
+
+    @property
     def trouble(self) -> dict[str, str]:
         """The sinks that take nothing now, and why."""
         return {name: worker.trouble for name, worker in self._workers.items() if worker.trouble}

@@ -251,7 +251,7 @@ def test_a_dismissed_alert_is_told_no_more_until_it_closes() -> None:
     fold = fold_with(DOCUMENTS[0])
     (opened,) = run(fold, Record(1, batch(secret(0))))
     verdict = Verdict(opened.id, DISMISSED, "kim", "known", time_at(1))
-    assert fold.fold(Record(2, verdict)).verdicts == [verdict]
+    assert fold.fold(Record(2, verdict)).decided == [verdict]
     fold = Fold.restore(fold.snapshot())
     told = run(fold, *[Record(3 + n, batch(secret(n + 1, at=60 * n))) for n in range(11)])
     assert [(alert.change, alert.count) for alert in told] == [("closed", 11), ("opened", 1)]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from detector import __version__
-from detector.cli import replay, rules
+from detector.cli import replay, rules, serve
 
 app = typer.Typer(
     name="redshank",
@@ -17,6 +17,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("replay", rich_help_panel="Look at logs")(replay.replay)
+app.command("serve", rich_help_panel="Watch clusters")(serve.serve)
+app.add_typer(serve.app, name="config", rich_help_panel="Watch clusters")
 app.add_typer(rules.app, name="rules", rich_help_panel="Work with rules")
 
 

@@ -115,6 +115,12 @@ class Journal:
         """Give the time of arrival of the first entry after an offset; None where there is none."""
         return self._reader.received_after(offset)
 
+    def trouble(self) -> str:
+        """Say why an entry would be refused now; empty where none would."""
+        with self._lock:
+            refusal = self._refusal(0)
+        return "" if refusal is None else str(refusal)
+
     def close(self, timeout: float = 30.0) -> None:
         """Write what was appended, and close. Raises StoreError when the disk hangs."""
         self._reader.close()

@@ -1,0 +1,92 @@
+"""What the web pages and the command line ask of a running daemon."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from detector.alerts.suppress import MAX_SUPPRESSIONS, Lift, Suppression
+from detector.errors import RedshankError
+from detector.finding import Verdict
+from detector.outbox import Outbox
+from detector.record import Control
+from detector.service.folding import Folding
+from detector.service.observe import Observe
+from detector.store.alerts import StoredAlert, Wanted
+from detector.store.dead_letters import DeadLetter
+from detector.store.directory import Store
+from detector.web import Redelivery
+
+BEHIND = 60.0
+"""Seconds the fold may be behind before it counts as trouble."""
+
+
+class DaemonBackend:
+    """Answers for the daemon; see `detector.web.Backend`."""
+
+    def __init__(
+        self,
+        store: Store,
+        folding: Folding,
+        outbox: Outbox,
+        observe: Observe,
+        control: Callable[[Control], Awaitable[None]],
+    ) -> None:
+        self._store, self._folding, self._outbox, self._observe = store, folding, outbox, observe
+        self._control = control
+        self.stopping = False
+
+    def ready(self) -> str:
+        """Give "" while batches can be accepted, else why not."""
+        if self.stopping:
+            return "stopping"
+        return "the journal has no room" if self._store.journal.trouble() else ""
+
+    def health(self) -> Mapping[str, str]:
+        """Give what troubles which part."""
+        troubles = {f"sink {name}": why for name, why in self._outbox.trouble.items()}
+        if full := self._store.journal.trouble():
+            troubles["journal"] = f"{full}; API servers are told to come again"
+        if not self._folding.ready.is_set():
+            troubles["fold"] = "starting"
+        elif (lag := self._observe.lag(self._folding)) > BEHIND:
+            troubles["fold"] = f"{lag:.0f} s behind"
+        return troubles
+
+    def measure(self) -> None:
+        """Bring gauges up to date."""
+        self._observe.measure(self._folding, self._outbox)
+
+    def now(self) -> int:
+        """Give the time (microseconds)."""
+        return self._observe.clock.now()
+
+    async def alerts(self, wanted: Wanted, limit: int) -> Sequence[StoredAlert]:
+        """Give alerts, newest first."""
+        return await asyncio.to_thread(self._store.state.alerts, wanted, limit)
+
+    async def alert(self, name: str) -> StoredAlert | None:
+        """Give one by its id."""
+        return await asyncio.to_thread(self._store.state.alert, name)
+
+    async def suppressions(self) -> Sequence[Suppression]:
+        """Give those that are in force."""
+        found = await asyncio.to_thread(self._store.state.suppressions)
+        return [one for one in found if one.until > self.now()]
+
+    async def dead_letters(self, kind: str | None, limit: int) -> Sequence[DeadLetter]:
+        """Give the newest."""
+        return await asyncio.to_thread(self._store.state.dead_letters, kind, limit)
+
+    async def redeliver(self, which: Redelivery) -> int:
+        """Send buried deliveries again."""
+        ids = None if which.ids is None else list(which.ids)
+        count = await asyncio.wrap_future(self._store.state.redeliver(ids, which.sink))
+        self._outbox.wake()
+        return count
+
+    async def control(self, control: Suppression | Lift | Verdict) -> None:
+        """Put a control into the journal; it is on the disk when this returns."""
+        if isinstance(control, Suppression) and len(await self.suppressions()) >= MAX_SUPPRESSIONS:
+            raise RedshankError(f"{MAX_SUPPRESSIONS} suppressions are in force: lift one first")
+        await self._control(control)

@@ -1,0 +1,164 @@
+"""The daemon's side of the fold process: starts it, feeds it, stores what it tells, starts it again when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+
+from detector.errors import RedshankError, StoreError
+from detector.outbox import Outbox
+from detector.service.messages import LENGTH, Begin, FromFold, More, Ready, Saved, Stop, ToFold, Told, from_fold, pack
+from detector.service.worker import BAD_STATE
+from detector.store.directory import Store
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+"""Seconds before a fold process that died is started again, doubled each time."""
+
+
+class FoldError(RedshankError):
+    """The fold process cannot go on."""
+
+
+class Folding:
+    """Keeps one fold process running. Every alert it tells is in the state, with its deliveries, before it is shown."""
+
+    def __init__(
+        self,
+        store: Store,
+        outbox: Outbox,
+        *,
+        every: float,
+        told: Callable[[Told], None],
+    ) -> None:
+        self.journal, self.state, self.snapshots = store.journal, store.state, store.snapshots
+        self.outbox = outbox
+        self.every, self._told = every, told
+        self.offset = -1
+        """The newest offset that is folded and stored."""
+        self.ready = asyncio.Event()
+        self.restarts = 0
+        self._process: asyncio.subprocess.Process | None = None
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Fold until `stop`. Raises FoldError when the stored state cannot be used."""
+        pause = FIRST_PAUSE
+        while True:
+            before = self.offset
+            code = await self._once()
+            self.ready.clear()
+            if self._stopping:
+                return
+            if code == BAD_STATE:
+                raise FoldError("the fold cannot use its state: see the message above")
+            pause = FIRST_PAUSE if self.offset > before else min(pause * 2, LONGEST_PAUSE)
+            self.restarts += 1
+            log.error("the fold process ended with code %s: starting it again in %.1f s", code, pause)
+            await asyncio.sleep(pause)
+
+    def more(self) -> None:
+        """Say that the journal has grown."""
+        self._send(More())
+
+    async def stop(self, deadline: float) -> None:
+        """Fold what there is, keep a snapshot, and end, within so many seconds."""
+        self._stopping = True
+        self._send(Stop())
+        process = self._process
+        if process is None:
+            return
+        try:
+            async with asyncio.timeout(deadline):
+                await process.wait()
+        except TimeoutError:
+            log.warning("the fold did not end in time: it goes on from its last snapshot at the next start")
+            process.kill()
+
+    def _send(self, message: ToFold) -> None:
+        process = self._process
+        if process is not None and process.stdin is not None and not process.stdin.is_closing():
+            process.stdin.write(pack(message))
+
+    async def _once(self) -> int:
+        """Run one fold process to its end; gives its exit code."""
+        newest = await asyncio.to_thread(self.snapshots.newest)
+        begin = Begin(
+            journal=str(self.journal.path),
+            snapshot=newest[1] if newest else None,
+            emitted=self.state.emitted_offset,
+            every=self.every,
+        )
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "detector.service.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        self._process = process
+        self._send(begin)
+        if self._stopping:
+            self._send(Stop())
+        try:
+            if process.stdout is not None:
+                await self._follow(process, process.stdout)
+        finally:
+            if process.returncode is None:
+                process.kill()
+            self._process = None
+        return await process.wait()
+
+    async def _follow(self, process: asyncio.subprocess.Process, told: asyncio.StreamReader) -> None:
+        """Take what a fold process tells, in order, until it ends."""
+        while True:
+            try:
+                head = await told.readexactly(LENGTH)
+                body = await told.readexactly(int.from_bytes(head, "big"))
+            except asyncio.IncompleteReadError:
+                await process.wait()
+                return
+            await self._take(from_fold(body))
+
+    async def _take(self, message: FromFold) -> None:
+        match message:
+            case Ready(offset, unusable):
+                self.offset = max(self.offset, offset)
+                for one in unusable:
+                    log.error("a rule of the stored state is not used any more: %s", one)
+                self.ready.set()
+            case Told():
+                await self._store(message)
+            case Saved(offset, snapshot):
+                await self._keep(offset, snapshot)
+
+    async def _store(self, told: Told) -> None:
+        """Store alerts and their deliveries in one transaction, trying until there is room: nothing is skipped."""
+        pause = FIRST_PAUSE
+        deliveries = self.outbox.deliveries(told.alerts)
+        while told.offset > self.state.emitted_offset:
+            try:
+                await asyncio.wrap_future(self.state.emit(told.offset, told.alerts, deliveries, told.decided))
+            except StoreError as error:
+                log.error("alerts wait, because they cannot be stored: %s", error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+        self.offset = told.offset
+        for reason in told.refused:
+            log.error("rules were refused, those before go on: %s", reason)
+        if deliveries:
+            self.outbox.wake()
+        self._told(told)
+
+    async def _keep(self, offset: int, snapshot: bytes) -> None:
+        """Keep a snapshot, and let go of what no snapshot needs any more."""
+        try:
+            await asyncio.to_thread(self.snapshots.add, offset, snapshot)
+            oldest = await asyncio.to_thread(self.snapshots.oldest)
+            if oldest is not None:
+                await asyncio.wrap_future(self.journal.prune(oldest))
+        except (StoreError, OSError) as error:
+            log.error("no snapshot was kept, a restart will take longer: %s", error)

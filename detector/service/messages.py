@@ -1,0 +1,92 @@
+"""What the daemon and its fold process say to each other: msgpack, each behind its length (4 bytes, big-endian)."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+import msgspec
+
+from detector.alerts.suppress import Lift, Suppression
+from detector.counters import Counters
+from detector.finding import Alert, Verdict
+
+LENGTH = 4
+
+
+class Begin(msgspec.Struct, tag=True, frozen=True):
+    """To the fold, once: where the journal is, the state to go on from, and up to where alerts are stored already."""
+
+    journal: str
+    snapshot: bytes | None
+    emitted: int
+    every: float
+    """Seconds between two snapshots."""
+
+
+class More(msgspec.Struct, tag=True, frozen=True):
+    """To the fold: the journal has grown."""
+
+
+class Stop(msgspec.Struct, tag=True, frozen=True):
+    """To the fold: fold what there is, give a snapshot, and end."""
+
+
+class Told(msgspec.Struct, tag=True, frozen=True):
+    """From the fold: what the records up to an offset changed. In order, and before any snapshot that includes it."""
+
+    offset: int
+    events: int
+    alerts: tuple[Alert, ...] = ()
+    decided: tuple[Verdict | Suppression | Lift, ...] = ()
+    failed: tuple[tuple[str, str, str], ...] = ()
+    """Events on which something of ours raised: cluster, fingerprint, what was raised."""
+    refused: tuple[str, ...] = ()
+    """Why rules were not taken over."""
+    counters: dict[str, Counters] = {}
+    """By cluster."""
+    watermarks: dict[str, int] = {}
+    """By cluster, microseconds."""
+    received_at: int = 0
+    """When the newest of these records was received (microseconds)."""
+
+
+class Saved(msgspec.Struct, tag=True, frozen=True):
+    """From the fold: its whole state after an offset."""
+
+    offset: int
+    snapshot: bytes
+
+
+class Ready(msgspec.Struct, tag=True, frozen=True):
+    """From the fold, once: it has its state, and begins after ``offset``."""
+
+    offset: int
+    unusable: tuple[str, ...] = ()
+
+
+ToFold = Begin | More | Stop
+FromFold = Ready | Told | Saved
+
+_to_fold = msgspec.msgpack.Decoder(ToFold).decode
+_from_fold = msgspec.msgpack.Decoder(FromFold).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def pack(message: ToFold | FromFold) -> bytes:
+    """Give a message with its length in front."""
+    body = _encode(message)
+    return len(body).to_bytes(LENGTH, "big") + body
+
+
+def receive(stream: BinaryIO) -> ToFold | None:
+    """Read a message to the fold; None at the end of the stream."""
+    head = stream.read(LENGTH)
+    body = stream.read(int.from_bytes(head, "big")) if len(head) == LENGTH else b""
+    message: ToFold | None = _to_fold(body) if body else None
+    return message
+
+
+def from_fold(body: bytes) -> FromFold:
+    """Read the body of a message of the fold."""
+    message: FromFold = _from_fold(body)
+    return message

@@ -1,0 +1,80 @@
+"""What the daemon's metrics are told, by whom it concerns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from detector.event import SECOND
+from detector.finding import Alert
+from detector.formats import Batch
+from detector.metrics import Metrics
+from detector.outbox import Outbox
+from detector.service.folding import Folding
+from detector.service.messages import Told
+from detector.sinks.base import Clock
+from detector.store.deliveries import Delivery
+from detector.store.directory import Store
+from detector.store.entry import Appended
+
+
+class Observe:
+    """Counts what happens. Gauges are brought up to date when somebody reads them (`measure`)."""
+
+    def __init__(self, metrics: Metrics, store: Store, clock: Clock) -> None:
+        self.metrics, self.store, self.clock = metrics, store, clock
+        self.heard: dict[str, int] = {}
+        """When the last batch of each cluster came (microseconds)."""
+        self.received_at = 0
+        metrics.journal.limit.set(store.journal.limit)
+
+    def journaled(self, cluster: str, batch: Batch, size: int, appended: Appended) -> None:
+        """Count a batch that is in the journal."""
+        self.heard[cluster] = now = self.clock.now()
+        self.metrics.intake.batch(cluster, size, now / SECOND, resent=appended.resent)
+        for _ in batch.rejected:
+            self.metrics.intake.dead_letters.labels("item").inc()
+
+    def told(self, told: Told) -> None:
+        """Count what the fold told, once it is stored."""
+        self.received_at = told.received_at
+        for name, counters in told.counters.items():
+            self.metrics.fold.clusters[name] = counters.numbers()
+        now = self.clock.now()
+        for alert in told.alerts:
+            self.metrics.alerts.alerts.labels(alert.level.name, alert.change).inc()
+            if alert.change == "opened":
+                self.metrics.alerts.delay.observe(_since(alert, now))
+
+    def delivered(self, sink: str, outcome: str, rows: Sequence[Delivery]) -> None:
+        """Count what became of rows of the outbox."""
+        self.metrics.alerts.deliveries.labels(sink, outcome).inc(len(rows))
+        if outcome == "buried":
+            self.metrics.intake.dead_letters.labels("delivery").inc(len(rows))
+        now = self.clock.now()
+        for row in rows if outcome == "delivered" else ():
+            if row.alert.change == "opened":
+                self.metrics.alerts.delivery_delay.labels(sink).observe(_since(row.alert, now))
+
+    def measure(self, folding: Folding, outbox: Outbox) -> None:
+        """Bring gauges up to date. Raises StoreError."""
+        journal, now, lag = self.store.journal, self.clock.now(), self.lag(folding)
+        self.metrics.journal.bytes.set(journal.used)
+        self.metrics.journal.waiting.set(max(0, journal.depth(folding.offset)))
+        self.metrics.journal.oldest.set(lag)
+        self.metrics.fold.lag.set(lag)
+        depth = self.store.state.outbox_depth()
+        for sink in outbox.names:
+            rows, since = depth.get(sink, (0, now))
+            self.metrics.alerts.waiting.labels(sink).set(rows)
+            self.metrics.alerts.oldest.labels(sink).set(max(0.0, (now - since) / SECOND))
+
+    def lag(self, folding: Folding) -> float:
+        """Give the age in seconds of the oldest entry that is not folded, 0 where all are. Raises StoreError."""
+        journal = self.store.journal
+        oldest = journal.received_after(folding.offset) if journal.depth(folding.offset) > 0 else None
+        return max(0.0, (self.clock.now() - oldest) / SECOND) if oldest else 0.0
+
+
+def _since(alert: Alert, now: int) -> float:
+    """Give the seconds since the event that opened an alert, by the API server's clock."""
+    return max(0.0, (now - alert.last_seen) / SECOND)
