@@ -20,6 +20,8 @@ LINGER = 5.0
 """Seconds during which the rest of a refused body is read and dropped: a client that is still sending would see a reset
 connection instead of the answer."""
 
+SERVER = "redshank"
+"""What answers say they come from; aiohttp would tell everybody its version."""
 LOCAL = "local"
 """The peer of a connection through a Unix socket: who may open it was for the file system to say."""
 
@@ -170,7 +172,8 @@ class Connection(web.RequestHandler):
 
 def answer(status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
     """Make an answer of plain text."""
-    return web.Response(status=status, text=text, headers={"X-Content-Type-Options": "nosniff", **(headers or {})})
+    fixed = {"X-Content-Type-Options": "nosniff", "Server": SERVER}
+    return web.Response(status=status, text=text, headers={**fixed, **(headers or {})})
 
 
 def last_answer(status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:

@@ -14,7 +14,17 @@ from typing import Any
 
 from aiohttp import web
 
-from detector.listen.connection import LOCAL, Connection, Drop, Observer, Stage, Unobserved, connection_of, last_answer
+from detector.listen.connection import (
+    LOCAL,
+    SERVER,
+    Connection,
+    Drop,
+    Observer,
+    Stage,
+    Unobserved,
+    connection_of,
+    last_answer,
+)
 from detector.listen.settings import Address, ListenSettings
 from detector.listen.sockets import bound, bound_local
 from detector.listen.tls import Certificates
@@ -217,6 +227,7 @@ class Listener:
             connection.enter(Stage.idle, self.limits.idle_timeout)
             self._handling.discard(task)
             self._left.set()
+        response.headers["Server"] = SERVER
         connection.proven |= response.status < HTTPStatus.MULTIPLE_CHOICES
         if connection.retiring or not request.content.at_eof():
             response.force_close()

@@ -190,6 +190,7 @@ def test_a_handler_that_raises_costs_one_answer(caplog: pytest.LogCaptureFixture
                 reply = await one.post("/")
                 assert (reply.status, reply.headers["connection"]) == (500, "close")
                 assert b"ours" not in reply.body
+                assert reply.headers["server"] == "redshank"
             async with client(address) as one:
                 assert (await one.post("/")).status == 500
 
