@@ -22,12 +22,20 @@ SAMPLED = 256
 
 
 def encode(alert: Alert, *, samples: bool = True, limit: int = LIMIT) -> dict[str, Any]:
-    """Give an alert as plain JSON types. One beyond ``limit`` loses the ends of texts and lists, then its samples."""
+    """Give an alert as plain JSON types. One beyond ``limit`` bytes is `shrunk`."""
     record: dict[str, Any] = msgspec.to_builtins(alert)
     if not samples:
         del record["samples"]
     whole = _in_words(record, alert)
-    return whole if size(whole) <= limit else fit(lambda room: _cut(record, alert, room), limit)
+    return whole if size(whole) <= limit else fit(lambda room: shrunk(alert, room, samples=samples), limit)
+
+
+def shrunk(alert: Alert, room: int, *, samples: bool = True) -> dict[str, Any]:
+    """Give an alert with its texts cut to ``room`` characters and its lists to as many items."""
+    record: dict[str, Any] = msgspec.to_builtins(alert)
+    if not samples or room < SAMPLED:
+        del record["samples"]
+    return _in_words(shrink(record, room), alert)
 
 
 def _in_words(record: dict[str, Any], alert: Alert) -> dict[str, Any]:
@@ -41,8 +49,3 @@ def _in_words(record: dict[str, Any], alert: Alert) -> dict[str, Any]:
         "first_seen": rfc3339(alert.first_seen),
         "last_seen": rfc3339(alert.last_seen),
     }
-
-
-def _cut(record: dict[str, Any], alert: Alert, room: int) -> dict[str, Any]:
-    kept = {key: value for key, value in record.items() if key != "samples" or room >= SAMPLED}
-    return _in_words(shrink(kept, room), alert)
