@@ -8,6 +8,7 @@ import msgspec
 
 from detector.encodings.plain import plain
 from detector.report.terminal import Page
+from detector.report.words import number, size
 from detector.store.checks import Part, Report
 
 
@@ -27,5 +28,5 @@ def print_report(page: Page, report: Report) -> None:
 
 
 def _about(part: Part) -> str:
-    counts = (f"{name.replace('_', ' ')} {number:,}" for name, number in part.counts.items())
-    return ", ".join((f"{part.bytes:,} bytes", *counts))
+    counts = (f"{name.replace('_', ' ')} {number(value)}" for name, value in part.counts.items())
+    return ", ".join((size(part.bytes), *counts))

@@ -183,8 +183,9 @@ def sizes(connection: sqlite3.Connection) -> tuple[int, int]:
     return (pages - free) * page, free * page
 
 
-def give_back(connection: sqlite3.Connection, pages: int = 512) -> None:
+def give_back(connection: sqlite3.Connection, pages: int = 256) -> None:
     """Shorten a file of which most is free, by a few pages: as much as does not hold up the other writers."""
     used, free = sizes(connection)
     if free > used:
-        connection.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+        for _ in range(pages):  # sqlite3 stops after the first step of a statement without columns: one page
+            connection.execute("PRAGMA incremental_vacuum(1)")
