@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 
+from detector.errors import StoreError
 from detector.event import Event
+from detector.fold import Fold
 from detector.formats import Batch, decode_batch
 from detector.record import Control, Record, Tick
+from detector.store.directory import Layout
 from detector.store.entry import Entry, Kind
 from detector.store.reader import JournalReader
+from detector.store.snapshots import Snapshots
 
 _HEAD, _TAIL = b'{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":', b"}"
 _encode = msgspec.json.Encoder().encode
@@ -48,8 +53,47 @@ def _control_of(body: bytes) -> Batch | Control:
         return unknown
 
 
-def records(reader: JournalReader, offset: int = -1) -> Iterator[Record]:
-    """Give everything in the journal after an offset, in order."""
-    while entries := reader.after(offset):
-        yield from map(record_of, entries)
-        offset = entries[-1].offset
+class JournalSource:
+    """Reads the journal in a data directory, beside a daemon that writes it or without one.
+
+    Iterating gives `Record`s; they are to be folded into `fold`.
+
+    :raises StoreError: there is no journal, it is damaged, or its beginning is gone and no snapshot makes up for it.
+    """
+
+    bytes_total = None
+
+    def __init__(self, directory: Path) -> None:
+        layout = Layout(directory)
+        self._reader = JournalReader(layout.journal)
+        self.files, self.ignored = [str(layout.journal)], list[str]()
+        self.problems: list[str] = []
+        self.bytes_read = 0
+        """Bytes of the entries given so far."""
+        self.fold = self._begin(layout)
+
+    @staticmethod
+    def there(path: str) -> bool:
+        """Tell whether a path is a data directory."""
+        return Layout(Path(path)).journal.is_file()
+
+    def _begin(self, layout: Layout) -> Fold:
+        first = self._reader.first
+        if first == 0:
+            return Fold()
+        snapshots = Snapshots(layout.snapshots)
+        offset = next((offset for offset in snapshots.offsets() if offset >= first - 1), None)
+        if offset is None:
+            raise StoreError(f"{layout.journal} begins at offset {first}, and no snapshot was kept from before that")
+        self.problems.append(f"{layout.journal}: pruned before offset {first}: from the snapshot of offset {offset} on")
+        return Fold.restore(snapshots.read(offset))
+
+    def __iter__(self) -> Iterator[Record]:
+        """Give what is in the journal now, in order."""
+        offset, last = self.fold.offset, self._reader.last
+        while offset < last and (entries := self._reader.after(offset)):
+            for entry in entries:
+                self.bytes_read += len(entry.body)
+                yield record_of(entry)
+            offset = entries[-1].offset
+        self._reader.close()

@@ -91,14 +91,17 @@ class Detector:
         return self.fold.finish()
 
 
-def replay(detector: Detector, source: Iterable[Batch]) -> Iterator[tuple[Batch, list[Alert]]]:
-    """Send archived batches through a detector, and close all alerts at the end.
+def replay(detector: Detector, source: Iterable[Batch | Record]) -> Iterator[tuple[Batch, list[Alert]]]:
+    """Send archived batches, or the records of a journal, through a detector, and close all alerts at the end.
 
     Gives each batch with the alert revisions it led to, and an empty batch with those of the end, so that nothing has
     to be kept here: the last revision of every alert says ``closed``.
     """
-    for batch in source:
-        yield batch, detector.append(batch).alerts
+    for one in source:
+        if isinstance(one, Record):
+            yield one.body if isinstance(one.body, Batch) else Batch(), detector.fold.fold(one).alerts
+        else:
+            yield one, detector.append(one).alerts
     yield Batch(), detector.finish()
 
 

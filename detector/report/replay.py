@@ -13,10 +13,12 @@ from pathlib import Path
 
 from detector.encodings.jsontext import dumps, printable
 from detector.encodings.plain import plain
+from detector.entries import JournalSource
 from detector.errors import ConfigError, InputError
 from detector.finding import Level
 from detector.formats import Batch
 from detector.pipeline import Detector, newest, replay, rule_files, within
+from detector.record import Record
 from detector.report.interrupt import Interrupt
 from detector.report.machine import summary_json
 from detector.report.outcome import Outcome
@@ -61,6 +63,16 @@ class Options:
             raise ConfigError("no rules to run: --no-builtin-rules needs --rules")
         if self.since and self.until and self.since.relative == self.until.relative:
             _check_times(self.since.at(0), self.until.at(0))
+        if self.journal and (len(self.paths) > 1 or self.since or self.until or self.rules or not self.builtin):
+            raise ConfigError(
+                "a data directory is replayed by itself, whole, and with the rules in its journal: leave out other "
+                "paths, --since, --until, --rules and --no-builtin-rules"
+            )
+
+    @property
+    def journal(self) -> bool:
+        """Whether the journal of a daemon is replayed."""
+        return any(path != STDIN and JournalSource.there(path) for path in self.paths)
 
 
 def _check_times(first: int, end: int) -> None:
@@ -70,11 +82,16 @@ def _check_times(first: int, end: int) -> None:
 
 def run(options: Options) -> int:
     """Replay, and print what was found; gives the exit code. Raises RedshankError."""
-    files = rule_files(options.rules, builtin=options.builtin)
-    detector = Detector.load(rules=files, packs=options.packs)
+    source: FileSource | JournalSource
+    if options.journal:
+        source = JournalSource(Path(options.paths[0]))
+        detector = Detector(source.fold)
+    else:
+        files = rule_files(options.rules, builtin=options.builtin)
+        detector, source = Detector.load(rules=files, packs=options.packs), FileSource(options.paths)
     gc.freeze()
     with Interrupt() as interrupt:
-        outcome = _fold(options, detector, interrupt)
+        outcome = _fold(options, detector, source, interrupt)
         _tell(options, outcome)
         sys.stdout.flush()
     if outcome.interrupted:
@@ -84,9 +101,8 @@ def run(options: Options) -> int:
     return FINDINGS if failed else 0
 
 
-def _fold(options: Options, detector: Detector, interrupt: Interrupt) -> Outcome:
+def _fold(options: Options, detector: Detector, source: FileSource | JournalSource, interrupt: Interrupt) -> Outcome:
     summary = Summary(options.level, None if options.all else KEPT)
-    source = FileSource(options.paths)
     _check_out(options.out, source.files)
     with ExitStack() as stack:
         writer = stack.enter_context(AlertWriter(options.out)) if options.out else None
@@ -126,10 +142,12 @@ def _status(file: str | int) -> os.stat_result | None:
         return None
 
 
-def _chosen(options: Options, source: FileSource, summary: Summary, interrupt: Interrupt) -> Iterable[Batch]:
+def _chosen(
+    options: Options, source: FileSource | JournalSource, summary: Summary, interrupt: Interrupt
+) -> Iterable[Batch | Record]:
     """Give the batches of the input, without the events outside the times asked for."""
     since, until = options.since, options.until
-    if since is None and until is None:
+    if isinstance(source, JournalSource) or (since is None and until is None):
         return source
     relative = any(one and one.relative for one in (since, until))
     end = newest(interrupt.guard(FileSource(options.paths))) if relative else 0
@@ -143,7 +161,7 @@ def _chosen(options: Options, source: FileSource, summary: Summary, interrupt: I
 
 
 def _outcome(
-    options: Options, detector: Detector, source: FileSource, summary: Summary, *, interrupted: bool
+    options: Options, detector: Detector, source: FileSource | JournalSource, summary: Summary, *, interrupted: bool
 ) -> Outcome:
     stats, rules = detector.fold.stats(), detector.fold.rules
     return Outcome(
