@@ -83,6 +83,7 @@ def closed(**attributes: Any) -> Alert:
     return alert(**{"revision": 3, "status": "closed", "change": "closed", **attributes})
 
 
+HUGE = 10_000
 HOSTILE = [
     "",
     "\x00\x07\x1b[2J\x7f\x9b",
@@ -120,10 +121,13 @@ SAMPLES = st.fixed_dictionaries(
 
 
 def listed(longest: int) -> st.SearchStrategy[tuple[str, ...]]:
-    """Give tuples of texts; where they are long they repeat, which is as good and quicker."""
-    return st.lists(TEXTS, max_size=4).flatmap(
-        lambda texts: st.integers(1, max(1, longest // max(1, len(texts)))).map(lambda times: tuple(texts * times))
-    )
+    """Give tuples of texts; short ones are repeated up to the longest list that there may be."""
+    return st.lists(TEXTS, max_size=4).map(lambda texts: repeated(*texts, times=longest // max(len(texts), 1)))
+
+
+def repeated(*texts: str, times: int) -> tuple[str, ...]:
+    """Repeat texts, unless they are huge."""
+    return texts * times if sum(map(len, texts)) < HUGE else texts
 
 
 RULES = st.builds(
@@ -158,7 +162,7 @@ ALERTS = st.builds(
     first_seen=st.integers(-62_135_596_800 * SECOND, START),
     last_seen=st.integers(START, 253_402_300_799 * SECOND),
     count=st.integers(1, 1 << 40),
-    reasons=st.lists(st.builds(Reason, TEXTS, TEXTS, TEXTS, TEXTS), max_size=3).map(lambda found: tuple(found * 6)),
+    reasons=st.lists(st.builds(Reason, TEXTS, TEXTS, TEXTS, TEXTS), max_size=3).map(tuple),
     audit_ids=listed(256),
     samples=st.lists(SAMPLES, max_size=3).map(tuple),
     message=TEXTS,
