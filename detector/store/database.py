@@ -75,7 +75,7 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open a database that is there, for writing. Raises StoreError.
+    """Open a database that is there, for writing, and change nothing yet: `tune` comes next. Raises StoreError.
 
     It is used by one thread at a time, though not always by the one that opened it.
     """
@@ -83,16 +83,11 @@ def connect(path: Path) -> sqlite3.Connection:
         wanted = ".".join(map(str, OLDEST_SQLITE))
         raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old: use a Python with SQLite {wanted} or newer")
     with explained(path):
-        connection = _open(path, "mode=rw")
-        try:
-            _tune(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        return _open(path, "mode=rw")
 
 
-def _tune(connection: sqlite3.Connection) -> None:
+def tune(connection: sqlite3.Connection) -> None:
+    """Make a connection write as it is done here. Raises sqlite3.Error, also when the file must not be written."""
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=OFF")

@@ -19,6 +19,7 @@ from detector.store.database import (
     explained,
     new_file,
     sync_directory,
+    tune,
 )
 
 Migration = tuple[str, ...]
@@ -51,6 +52,7 @@ def open_database(path: Path, schema: Schema) -> sqlite3.Connection:
     try:
         with explained(path):
             version = version_of(connection, path, schema)
+            tune(connection)
             if version < schema.version:
                 copy(connection, path.with_name(f"{path.name}.version-{version}"))
                 _migrate(connection, schema, version)
