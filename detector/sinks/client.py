@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import orjson
 
+from detector import __version__
 from detector.event import EPOCH, MICROSECOND
 from detector.sinks.address import RemoteSettings
 from detector.sinks.base import Clock, RefusedError, RetryError
@@ -96,7 +97,7 @@ class HttpClient:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             limit = aiohttp.ClientTimeout(total=PART * self._settings.timeout.total_seconds())
-            self._session = aiohttp.ClientSession(timeout=limit, raise_for_status=False)
+            self._session = aiohttp.ClientSession(timeout=limit, headers={"User-Agent": f"redshank/{__version__}"})
         return self._session
 
     def _tls(self) -> ssl.SSLContext:

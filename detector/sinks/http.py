@@ -59,7 +59,7 @@ class HttpSettings(WebhookSettings):
         default={},
         description="More headers. `{id}`, `{cluster}`, `{level}`, `{status}`, `{change}` and `{rule}` (its id) stand "
         "for those of the alert; alerts that differ in them go in requests of their own.",
-        examples=[{"Authorization": "Bearer …", "X-Scope-OrgID": "{cluster}"}],
+        examples=[{"Authorization": "Bearer the-token", "X-Scope-OrgID": "{cluster}"}],
     )
     key: SecretStr | None = Field(default=None, description="Sign requests with this key.", examples=["a long secret"])
     key_file: Path | None = Field(
