@@ -60,7 +60,7 @@ def techniques(rule: RuleInfo) -> list[Named]:
 
 def said(alert: Alert) -> str:
     """Give the sentence that says what happened; alerts of elsewhere may have none."""
-    return alert.message or alert.title
+    return alert.message or alert.title or alert.rule.id
 
 
 def clock(time: int) -> str:

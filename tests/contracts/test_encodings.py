@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from detector import __version__
@@ -17,7 +17,7 @@ from detector.encodings import ENCODINGS, Encoding
 from detector.encodings.jsontext import size
 from detector.finding import Alert, Level, Reason
 from detector.pipeline import Detector
-from tests.encodings.making import ALERTS, HOSTILE, RULE, SAMPLE, TEXTS, alert, closed, copied, repeated
+from tests.encodings.making import ALERTS, HOSTILE, MANY, RULE, SAMPLE, TEXTS, alert, closed, copied, repeated
 from tests.support import raw
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "encodings"
@@ -25,7 +25,6 @@ VERSION = "0.0.0-golden"
 SECRET = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJwbGFudGVkIn0.c2lnbmF0dXJl"
 PASSWORD = "planted-hunter2"
 EACH = pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=lambda encoding: encoding.name)
-MANY = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def written(encoding: Encoding, one: Alert) -> str:

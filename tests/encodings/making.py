@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from detector.event import SECOND
@@ -83,7 +84,10 @@ def closed(**attributes: Any) -> Alert:
     return alert(**{"revision": 3, "status": "closed", "change": "closed", **attributes})
 
 
+MANY = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+"""Alerts are large and slow to make."""
 HUGE = 10_000
+"""Characters of texts that are not repeated."""
 HOSTILE = [
     "",
     "\x00\x07\x1b[2J\x7f\x9b",
