@@ -109,15 +109,14 @@ class Bodies:
 
     async def _receive(self, request: web.BaseRequest, lease: Lease) -> bytes:
         await _invite(request)
-        limit, chunks, size = self.settings.max_body, [], 0
+        limit, received = self.settings.max_body, bytearray()
         async for chunk in request.content.iter_any():
-            size += len(chunk)
             lease.take(len(chunk))
-            chunks.append(chunk)
-            if size > limit:
-                length = max(size, request.content_length or 0)
-                raise BadBodyError(413, f"the body has more than {limit} bytes", b"".join(chunks)[:limit], length)
-        return b"".join(chunks)
+            received += chunk
+            if len(received) > limit:
+                length = max(len(received), request.content_length or 0)
+                raise BadBodyError(413, f"the body has more than {limit} bytes", bytes(received[:limit]), length)
+        return bytes(received)
 
     async def _plain(self, encoding: str, sent: bytes, lease: Lease) -> bytes:
         if encoding in ("", "identity"):
