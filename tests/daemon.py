@@ -134,10 +134,14 @@ class Daemon:
     def start(self) -> Daemon:
         """Start it, and wait until it listens."""
         self.launch()
+        self.listening()
+        return self
+
+    def listening(self) -> None:
+        """Wait until it listens."""
         heard = self._await("takes audit events at")
         self.port = urlsplit(heard.split(" at ")[1]).port or 0
         self.web_port = urlsplit(self._await("health and metrics").split("metrics: ")[1]).port or 0
-        return self
 
     def launch(self) -> None:
         """Start it without waiting."""

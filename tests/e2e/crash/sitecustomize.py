@@ -1,0 +1,71 @@
+"""Python imports this when its folder is on PYTHONPATH: ``CRASH=point:n`` ends the process at the nth time of a point.
+
+It is the end that the out-of-memory killer brings, at a moment that no timing hits reliably.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+POINTS = {
+    "committed": ("detector.service.daemon", "Daemon._journaled"),
+    "told": ("detector.service.folding", "Folding._store"),
+    "emitted": ("detector.outbox", "Outbox.wake"),
+    "half a snapshot": ("detector.store.snapshots", "_checksum"),
+    "folding": ("detector.fold", "Fold.fold"),
+    "saving": ("detector.fold", "Fold.snapshot"),
+}
+"""Name → module, and the function or method in it; the process dies as it is called."""
+
+
+def _die(left: int, method: Callable[..., Any]) -> Callable[..., Any]:
+    def dies(*args: Any, **kwargs: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return method(*args, **kwargs)
+
+    return dies
+
+
+class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Loads one module as usual, then puts the trap into it."""
+
+    def __init__(self, point: str, times: int) -> None:
+        self.module, self.trap = POINTS[point]
+        self.times = times
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        """Take over for the one module."""
+        if name != self.module:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        if spec is None or spec.loader is None:
+            return None
+        self.loader, spec.loader = spec.loader, self
+        return spec
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        """As usual."""
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """As usual, and set the trap."""
+        self.loader.exec_module(module)
+        *owners, name = self.trap.split(".")
+        owner = getattr(module, owners[0]) if owners else module
+        setattr(owner, name, _die(self.times, getattr(owner, name)))
+
+
+if os.environ.get("CRASH"):
+    _point, _, _times = os.environ["CRASH"].partition(":")
+    sys.meta_path.insert(0, _Finder(_point, int(_times)))
