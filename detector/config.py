@@ -16,11 +16,11 @@ import yaml
 from pydantic import BaseModel, ByteSize, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from detector.durations import Duration
 from detector.errors import ConfigError
 from detector.listen import ListenSettings, TokenHash
 from detector.sigma.rule import DEFAULT_PACKS, Pack
 from detector.sinks import AnySink
-from detector.sinks.settings import Duration
 from detector.sinks.stdout import StdoutSettings
 from detector.sources.webhook import WebhookSettings
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 from enum import Enum, StrEnum
 from typing import Any, Protocol
 
@@ -108,12 +109,12 @@ class Connection(web.RequestHandler):
         self._wire: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def enter(self, stage: Stage, seconds: float | None = None) -> None:
-        """Go on to a stage that may take some seconds."""
+    def enter(self, stage: Stage, limit: timedelta | None = None) -> None:
+        """Go on to a stage that may take so long."""
         self.stage = stage
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = None if seconds is None else self._loop.call_later(seconds, self._expire)
+        self._timer = None if limit is None else self._loop.call_later(limit.total_seconds(), self._expire)
 
     def _expire(self) -> None:
         if self.stage is Stage.idle and self.proven:

@@ -206,7 +206,7 @@ class Listener:
             lambda: connection,
             sock,
             ssl=context,
-            ssl_handshake_timeout=self.limits.head_timeout,
+            ssl_handshake_timeout=self.limits.head_timeout.total_seconds(),
             ssl_shutdown_timeout=SHUTDOWN,
         )
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Iterable
+from datetime import timedelta
 from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, Field, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, BaseModel, Field, PositiveInt
+
+from detector.durations import Duration
 
 MAX_PORT = 65_535
 
@@ -105,15 +108,23 @@ class ListenSettings(BaseModel, extra="forbid"):
         default=512,
         description="Connections at a time. One more pushes out the oldest that never said anything of use.",
     )
-    head_timeout: PositiveFloat = Field(
-        default=10.0, description="Seconds for the TLS handshake, and again for the head of a request."
+    head_timeout: Duration = Field(
+        default=timedelta(seconds=10),
+        gt=timedelta(0),
+        description="Time for the TLS handshake, and again for the head of a request.",
+        examples=["10s"],
     )
-    read_timeout: PositiveFloat = Field(
-        default=30.0, description="Seconds for the body of a request; an API server waits no longer for its answer."
+    read_timeout: Duration = Field(
+        default=timedelta(seconds=30),
+        gt=timedelta(0),
+        description="Time for the body of a request; an API server waits no longer than 30 s for its answer.",
+        examples=["30s"],
     )
-    idle_timeout: PositiveFloat = Field(
-        default=120.0,
-        description="Seconds between two requests of a connection; an API server drops idle ones after 90.",
+    idle_timeout: Duration = Field(
+        default=timedelta(minutes=2),
+        gt=timedelta(0),
+        description="Time between two requests of a connection; an API server drops idle ones after 90 s.",
+        examples=["2m"],
     )
 
     @property

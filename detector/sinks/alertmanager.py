@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
+from detector.durations import Duration
 from detector.encodings import alertmanager
 from detector.encodings.jsontext import dumps
 from detector.event import SECOND, rfc3339
@@ -22,7 +23,6 @@ from detector.sinks.address import Url
 from detector.sinks.base import Clock, Failure, Mode, RetryError, Sink
 from detector.sinks.client import HttpClient
 from detector.sinks.login import LoginSettings
-from detector.sinks.settings import Duration
 
 MISSED = 4
 """Repetitions that may fail before Alertmanager takes an alert for resolved; as Prometheus does it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 from datetime import timedelta
 from fnmatch import fnmatchcase
@@ -20,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from detector.durations import Duration
 from detector.encodings.plain import cut
 from detector.errors import ConfigError
 from detector.finding import Alert, Level
@@ -30,27 +30,10 @@ SHORTEST = 4
 """Secrets shorter than this are not looked for in messages: blanking them would blank everything."""
 LONGEST = 500
 """Longest message kept of a failure."""
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([smhdw])")
 
 
 def _level(value: Any) -> Any:
     return Level.parse(value) if isinstance(value, str) else value
-
-
-def _duration(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    match = _DURATION.fullmatch(value.strip())
-    if match is None:
-        raise ValueError("give a number and a unit, such as 30s, 10m, 12h or 3d")
-    return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
-
-
-def _written(value: timedelta) -> str:
-    seconds = value.total_seconds()
-    unit = next((unit for unit in "wdhm" if seconds and seconds % _UNITS[unit] == 0), "s")
-    return f"{seconds / _UNITS[unit]:g}{unit}"
 
 
 LevelName = Annotated[
@@ -60,13 +43,6 @@ LevelName = Annotated[
     WithJsonSchema({"type": "string", "enum": list(Level.__members__)}),
 ]
 """A level by its name."""
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(_duration),
-    PlainSerializer(_written, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": _DURATION.pattern}),
-]
-"""A span of time such as ``30s``, ``10m``, ``12h``, ``3d``."""
 
 
 class SinkSettings(BaseModel):

@@ -14,13 +14,13 @@ from uuid import uuid4
 import orjson
 from pydantic import Field, SecretStr, model_validator
 
+from detector.durations import Duration
 from detector.encodings import splunk
 from detector.encodings.jsontext import dumps
 from detector.finding import Alert
 from detector.sinks.address import RemoteSettings, Url
 from detector.sinks.base import Clock, Failure, Mode, RefusedError, RetryError, Sink
 from detector.sinks.client import HttpClient, Reply
-from detector.sinks.settings import Duration
 
 POLL = 1.0
 """Seconds between questions whether a request has been acknowledged."""

@@ -97,7 +97,7 @@ class Bodies:
         """
         connection.enter(Stage.reading)
         try:
-            async with asyncio.timeout(self.settings.read_timeout):
+            async with asyncio.timeout(self.settings.read_timeout.total_seconds()):
                 sent = await self._receive(request, lease)
         except TimeoutError:
             raise RefusedError(408, "the body took too long") from None
