@@ -161,7 +161,11 @@ class Listener:
                 await asyncio.sleep(PAUSE)
                 continue
             troubled = False
-            self._admit(sock, peer[0] if isinstance(peer, tuple) else LOCAL)
+            try:
+                self._admit(sock, peer[0] if isinstance(peer, tuple) else LOCAL)
+            except Exception:
+                log.exception("a connection could not be served")  # the next one may be
+                sock.close()
             # A crowd is let in one by one, so that those inside can say something before they are pushed out.
             await asyncio.sleep(0)
 
