@@ -19,7 +19,7 @@ KEPT_WORDS = ("actor.kind", "effective.kind", "write", "dry_run")
 
 def mix(number: int) -> list[RuleFile]:
     """Give ``number`` rules: the built-in single-event rules and correlations first, then variations of the rules."""
-    originals = [document.data for file in rule_files() for document in documents(file)]
+    originals = [document.data for file in rule_files() for document in documents(file)[0]]
     chosen = originals[:number] + list(_variations(originals, number - len(originals)))
     return [RuleFile("generated.yml", yaml.safe_dump_all(chosen))]
 

@@ -28,14 +28,11 @@ class InputError(RedshankError):
 class RuleError(RedshankError):
     """A rule cannot be used.
 
-    ``path``, ``line`` and ``column`` (1-based, 0 = unknown) say where; ``trail`` names the keys from the top of the
-    document to the place, while line and column are not known yet.
+    ``path``, ``line`` and ``column`` (1-based, 0 = unknown) say where.
     """
 
-    def __init__(
-        self, message: str, path: str = "", line: int = 0, column: int = 0, trail: tuple[str, ...] = ()
-    ) -> None:
-        self.message, self.path, self.line, self.column, self.trail = message, path, line, column, trail
+    def __init__(self, message: str, path: str = "", line: int = 0, column: int = 0) -> None:
+        self.message, self.path, self.line, self.column = message, path, line, column
         super().__init__(self.located())
 
     def located(self) -> str:

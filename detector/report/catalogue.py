@@ -11,7 +11,8 @@ import yaml
 from detector.errors import ConfigError
 from detector.finding import RuleInfo
 from detector.pipeline import rule_files
-from detector.sigma.load import Loaded, RuleSet, assemble, load_all
+from detector.sigma.document import Loaded
+from detector.sigma.load import RuleSet, assemble, load_all
 from detector.sigma.rule import PACKS, Exemption, Rule
 
 SHORT = 8

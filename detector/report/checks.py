@@ -16,8 +16,9 @@ from detector.pipeline import rule_files
 from detector.report.catalogue import kind
 from detector.report.terminal import Page
 from detector.report.words import count
+from detector.sigma.document import Loaded
 from detector.sigma.lint import Problem, lint
-from detector.sigma.load import Loaded, load_all
+from detector.sigma.load import load_all
 from detector.sigma.selftest import Result, run, untested
 from detector.sigma.source import RuleFile
 

@@ -20,8 +20,8 @@ from detector.formats import decode_batch
 from detector.redaction import blank
 from detector.report.catalogue import Catalogue
 from detector.report.terminal import Glyphs, Page, columns
+from detector.sigma.document import Loaded
 from detector.sigma.explain import Step, explain
-from detector.sigma.load import Loaded
 from detector.sigma.predicate import Predicate
 from detector.sigma.rule import Correlation, Exemption
 from detector.sources.files import FileSource

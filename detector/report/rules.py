@@ -14,7 +14,7 @@ from detector.finding import RuleInfo
 from detector.report.catalogue import SHORT, Catalogue, kind, source, title
 from detector.report.terminal import Page, badge, columns, heading
 from detector.report.words import count
-from detector.sigma.load import Loaded
+from detector.sigma.document import Loaded
 from detector.sigma.rule import Exemption
 
 

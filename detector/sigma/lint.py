@@ -13,16 +13,16 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 import msgspec
-import yaml
 from sigma.correlations import SigmaCorrelationRule
 
 from detector.errors import RuleError
 from detector.sigma.coverage import TACTICS, TECHNIQUE
-from detector.sigma.load import Loaded, assemble, load_all
+from detector.sigma.document import Loaded
+from detector.sigma.load import Known, load_all, unresolved
 from detector.sigma.predicate import And, Atom, Each, Named, Not, Or, Predicate, atoms
-from detector.sigma.rule import PACKS, Exemption, Rule
+from detector.sigma.rule import Exemption, Rule
 from detector.sigma.selftest import untested
-from detector.sigma.source import RuleFile, duplicate_keys
+from detector.sigma.source import Document, RuleFile, documents, duplicate_keys
 
 Severity = Literal["error", "warning", "note"]
 
@@ -60,6 +60,8 @@ WANTED = {
 """Keys a rule should have, and how bad it is when one is missing."""
 MAY_BE_EMPTY = frozenset({"redshank.answers"})
 """Keys that may say that there is nothing: a rule may be an idea of its own."""
+CORRELATION = ("type", "rules", "generate", "group-by", "timespan", "condition", "aliases")
+"""The keys of a correlation; any other would go unnoticed."""
 RARE = frozenset({"impersonation", "impersonatedUser", "impersonatedUser.username", "objectRef.subresource"})
 """Anchors that most events do not have at all."""
 NAMESPACES = frozenset({"attack", "car", "cve", "d3fend", "detection", "stp", "tlp"})
@@ -87,14 +89,15 @@ class Problem(msgspec.Struct, frozen=True):
 class Finder:
     """Makes the problems of one document."""
 
-    def __init__(self, one: Loaded) -> None:
-        self.one = one
-        self.data = one.document.data
-        self.top = "filter" if "filter" in self.data else "detection"
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.data = document.data
+        self.filters = "filter" in self.data
+        self.top = "filter" if self.filters else "detection"
 
-    def at(self, severity: Severity, message: str, *trail: str) -> Problem:
+    def at(self, severity: Severity, message: str, *trail: str | int) -> Problem:
         """Make a problem at the key that ``trail`` names."""
-        return _problem(self.one.document.error(message, trail), severity)
+        return _problem(self.document.error(message, trail), severity)
 
     def has(self, key: str) -> bool:
         """Tell whether a key (``redshank.runbook``: below another) is there and says something."""
@@ -115,40 +118,45 @@ def lint(files: Iterable[RuleFile], known: Iterable[RuleFile] = ()) -> list[Prob
     paths = {file.path for file in files}
     others = [one for one in load_all(known)[0] if one.document.file.path not in paths]
     problems = [_problem(error) for error in errors]
+    written = [document for file in files for document in documents(file)[0]]
     for file in files:
         problems.extend(_duplicate_keys(file))
+    for document in written:
+        problems.extend(_head(Finder(document)))
     for one in loaded:
-        problems.extend(_document(one))
+        problems.extend(_body(one))
     problems.extend(_untested(loaded))
-    problems.extend(_references(loaded, others))
+    problems.extend(_references(written, loaded, others))
     return sorted(set(problems), key=lambda problem: (problem.path, problem.line, problem.column, problem.message))
 
 
 def _duplicate_keys(file: RuleFile) -> Iterator[Problem]:
-    try:
-        for key, line, column in duplicate_keys(file):
-            yield Problem("error", file.path, line, column, f"key {key!r} stands twice; only the last one counts")
-    except yaml.YAMLError:  # told already: the file could not be loaded
-        return
+    for key, line, column in duplicate_keys(file):
+        yield Problem("error", file.path, line, column, f"key {key!r} stands twice; only the last one counts")
 
 
-def _document(one: Loaded) -> Iterator[Problem]:
-    find = Finder(one)
+def _head(find: Finder) -> Iterator[Problem]:
+    """Look at what a document says of itself, which can be told whether or not it can be loaded."""
     yield from _metadata(find)
     yield from _tags(find)
+    yield from _keys(find)
+
+
+def _body(one: Loaded) -> Iterator[Problem]:
+    find = Finder(one.document)
     if isinstance(one.made, Rule | Exemption):
         for check in CHECKS:
             yield from check(find, one.made.predicate)
     if isinstance(one.made, Rule):
         yield from _anchored(find, one.made.predicate)
     if isinstance(one.made, Exemption):
-        yield from _exception(find)
+        yield from _exception(find, one.made)
 
 
 def _metadata(find: Finder) -> Iterator[Problem]:
     if not find.has("id"):
         yield find.at("error", "id is missing: `uuidgen` makes one")
-    if isinstance(find.one.made, Exemption):
+    if find.filters:
         return
     if not find.has("level"):
         yield find.at("error", "level is missing: informational, low, medium, high or critical")
@@ -158,14 +166,24 @@ def _metadata(find: Finder) -> Iterator[Problem]:
 
 
 def _tags(find: Finder) -> Iterator[Problem]:
-    for tag in find.data.get("tags") or ():
+    tags = find.data.get("tags")
+    for at, tag in enumerate(tags if isinstance(tags, list) else ()):
         space, _, name = str(tag).partition(".")
         if not _TAG.fullmatch(str(tag)) or space not in NAMESPACES:
-            yield find.at("warning", f"tag {tag!r} is not of a form that Sigma knows", "tags")
+            yield find.at("warning", f"tag {tag!r} is not of a form that Sigma knows", "tags", at)
         elif space == "attack" and name not in TACTICS and not _ATTACK.fullmatch(name):
             near = difflib.get_close_matches(name, TACTICS, n=1)
             hint = f" (did you mean attack.{near[0]}?)" if near else ""
-            yield find.at("warning", f"tag {tag!r} is no tactic or technique of ATT&CK{hint}", "tags")
+            yield find.at("warning", f"tag {tag!r} is no tactic or technique of ATT&CK{hint}", "tags", at)
+
+
+def _keys(find: Finder) -> Iterator[Problem]:
+    body = find.data.get("correlation")
+    for key in body if isinstance(body, dict) else ():
+        if key not in CORRELATION:
+            near = difflib.get_close_matches(str(key), CORRELATION, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            yield find.at("error", f"a correlation has no key {key!r}{hint}", "correlation", str(key))
 
 
 def _selections(predicate: Predicate) -> Iterator[tuple[str, Predicate]]:
@@ -249,12 +267,11 @@ def _stands_on(predicate: Predicate, names: frozenset[str]) -> bool:
 
 
 def _agents(find: Finder, predicate: Predicate) -> Iterator[Problem]:
-    exempting = isinstance(find.one.made, Exemption)
-    grounds = [*_exclusions(predicate), *([predicate] if exempting else [])]
+    grounds = [*_exclusions(predicate), *([predicate] if find.filters else [])]
     if any(_stands_on(ground, CLIENTS_WORD) for ground in grounds):
-        what = "filter" if exempting else "exclusion"
+        what = "filter" if find.filters else "exclusion"
         message = f"the user agent is the client's word: whoever claims the right one passes this {what}"
-        yield find.at("error" if exempting else "warning", message, find.top, "condition")
+        yield find.at("error" if find.filters else "warning", message, find.top, "condition")
 
 
 def _memory(find: Finder, predicate: Predicate) -> Iterator[Problem]:
@@ -314,13 +331,13 @@ def _anchor(predicate: Predicate) -> bool:
             return False
 
 
-def _exception(find: Finder) -> Iterator[Problem]:
+def _exception(find: Finder, made: Exemption) -> Iterator[Problem]:
     for key in ("owner", "reason"):
         if not find.has(f"redshank.{key}"):
             yield find.at("warning", f"redshank.{key} is missing: a filter should say {_purpose(key)}", "redshank")
-    if find.one.extras.expires:
-        message = f"this filter ends on {find.one.extras.expires.isoformat()} (time of the events)"
-        yield find.at("note", message, "redshank", "expires")
+    if made.extras.expires:
+        message = f"this filter ends on {made.extras.expires.isoformat()} (time of the events)"
+        yield find.at("note", message, "redshank", "expires", 0)
 
 
 def _purpose(key: str) -> str:
@@ -331,42 +348,29 @@ def _purpose(key: str) -> str:
 def _untested(loaded: list[Loaded]) -> Iterator[Problem]:
     for one in untested(loaded):
         message = "redshank.tests: at least one event that matches and two to ignore are wanted"
-        yield Finder(one).at("warning", message, "redshank", "tests")
+        yield Finder(one.document).at("warning", message, "redshank", "tests")
 
 
-def _references(loaded: list[Loaded], others: list[Loaded]) -> Iterator[Problem]:
+def _references(written: list[Document], loaded: list[Loaded], others: list[Loaded]) -> Iterator[Problem]:
     """Check what rules say of other rules: names used once, correlations and filters that point at something."""
-    everything = [*loaded, *others]
-    rules = [one for one in everything if isinstance(one.made, Rule)]
-    names = Counter(one.name for one in everything if one.name)
+    known = Known.of([*loaded, *others])
+    usable = {(one.document.file, one.document.number) for one in loaded}
+    broken = [document.data for document in written if (document.file, document.number) not in usable]
+    known.rules.update({str(data[key]): "" for data in broken for key in ("id", "name") if key in data})
+    names = Counter(one.name for one in [*loaded, *others] if one.name)
+    for document in written:
+        yield from map(_problem, unresolved(document, known))
     for one in loaded:
-        find = Finder(one)
+        find = Finder(one.document)
         if names[one.name] > 1:
-            yield find.at("error", f"the name {one.name!r} is used more than once", "name")
+            yield find.at("error", f"the name {one.name!r} is used more than once", "name", 0)
         if isinstance(one.made, SigmaCorrelationRule):
-            yield from _correlation(find, rules)
-        elif isinstance(one.made, Exemption):
-            yield from _filtered(find, rules)
+            yield from _correlation(find, one, [*loaded, *others])
 
 
-def _correlation(find: Finder, rules: list[Loaded]) -> Iterator[Problem]:
-    one = find.one
-    try:
-        made = assemble([*rules, one], PACKS).correlations[0]
-    except RuleError as error:
-        yield _problem(error)
-        return
-    packs = {rule.id: rule.extras.pack for rule in rules}
-    elsewhere = [base for base in made.bases if packs[base] != one.extras.pack]
-    if elsewhere and one.made.generate:
-        message = (
-            f"generate: true, but base rule {elsewhere[0]} is in pack {packs[elsewhere[0]]}: it alerts only with it"
-        )
-        yield find.at("warning", message, "correlation", "generate")
-
-
-def _filtered(find: Finder, rules: list[Loaded]) -> Iterator[Problem]:
-    known = {reference for rule in rules for reference in (rule.id, rule.name)}
-    for reference in find.one.made.rules:
-        if reference not in known:
-            yield find.at("error", f"there is no rule {reference!r} to filter", "filter", "rules")
+def _correlation(find: Finder, one: Loaded, everything: list[Loaded]) -> Iterator[Problem]:
+    bases = {reference.reference for reference in one.made.rules or ()}
+    for base in everything if one.made.generate else ():
+        if isinstance(base.made, Rule) and {base.id, base.name} & bases and base.extras.pack != one.extras.pack:
+            said = f"generate: true, but base rule {base.id} is in pack {base.extras.pack}: it alerts only with it"
+            yield find.at("warning", said, "correlation", "generate")

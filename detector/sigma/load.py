@@ -1,43 +1,21 @@
-"""Rule files → a `RuleSet`: parsed by pySigma, translated, filters joined, correlations resolved."""
+"""Rule files → a `RuleSet`: every document read, filters joined, correlations resolved."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from datetime import UTC, datetime, time
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
-from pydantic import ValidationError
-from sigma.correlations import SigmaCorrelationCondition, SigmaCorrelationRule
-from sigma.exceptions import SigmaError
-from sigma.filters import SigmaFilter
-from sigma.rule import SigmaRule, SigmaRuleBase
+from sigma.correlations import SigmaCorrelationRule
 
 from detector.errors import RuleError
-from detector.event import EPOCH, MICROSECOND, SECOND
-from detector.finding import Level, RuleInfo
-from detector.sigma.message import pieces
+from detector.event import SECOND
+from detector.finding import RuleInfo
+from detector.sigma.document import UNUSABLE, Loaded, as_list, info, plain, read
+from detector.sigma.faults import faults
 from detector.sigma.path import Path, parse
-from detector.sigma.predicate import Or, Since, atoms
-from detector.sigma.rule import DEFAULT_PACKS, Correlation, Exemption, Extras, Rule
+from detector.sigma.rule import DEFAULT_PACKS, Correlation, Exemption, Rule
 from detector.sigma.source import Document, RuleFile, documents
-from detector.sigma.translate import translate
-
-KINDS = {"event_count", "value_count", "temporal", "temporal_ordered"}
-LATER = {"value_sum", "value_avg", "value_percentile", "value_median"}
-
-
-class Loaded(msgspec.Struct, frozen=True):
-    """One rule, correlation or exemption with what its author wrote around it."""
-
-    document: Document
-    extras: Extras
-    id: str
-    name: str
-    made: Any
-    """Rule, Exemption, or the parsed SigmaCorrelationRule, which is resolved when all rules are known."""
 
 
 class RuleSet(msgspec.Struct, frozen=True):
@@ -62,23 +40,18 @@ def load(files: Iterable[RuleFile], packs: Iterable[str] = DEFAULT_PACKS) -> Rul
 
 
 def load_all(files: Iterable[RuleFile]) -> tuple[list[Loaded], list[RuleError]]:
-    """Load every document of every file; what cannot be used comes back as errors."""
+    """Load every document of every file; all that is wrong with them comes back as errors."""
     loaded: list[Loaded] = []
     errors: list[RuleError] = []
     for file in files:
-        try:
-            for document in documents(file):
-                _collect(document, loaded, errors)
-        except RuleError as error:
-            errors.append(error)
+        found, unreadable = documents(file)
+        errors += unreadable
+        for document in found:
+            try:
+                loaded.append(read(document))
+            except UNUSABLE as error:
+                errors += faults(document) or [document.error(f"not a Sigma rule: {error}")]
     return loaded, errors + _duplicates(loaded)
-
-
-def _collect(document: Document, loaded: list[Loaded], errors: list[RuleError]) -> None:
-    try:
-        loaded.append(_load(document))
-    except RuleError as error:
-        errors.append(error)
 
 
 def _duplicates(loaded: list[Loaded]) -> list[RuleError]:
@@ -87,148 +60,22 @@ def _duplicates(loaded: list[Loaded]) -> list[RuleError]:
     for one in loaded:
         known = seen.setdefault(one.id, one)
         if known is not one:
-            errors.append(one.document.error(f"id {one.id} is already used in {known.document.file.path}", ["id"]))
+            errors.append(one.document.error(f"id {one.id} is already used in {known.document.file.path}", ["id", 0]))
     return errors
-
-
-def _load(document: Document) -> Loaded:
-    extras = _extras(document)
-    try:
-        if "filter" in document.data:
-            parsed: Any = SigmaFilter.from_dict(document.data)
-            made: Any = _exemption(parsed, extras)
-        elif "correlation" in document.data:
-            _check_kind(document.data["correlation"])
-            made = parsed = SigmaCorrelationRule.from_dict(document.data)
-            _check_correlation(parsed)
-        else:
-            parsed = SigmaRule.from_dict(document.data)
-            _check_logsource(parsed)
-            made = _rule(parsed, extras)
-    except RuleError as error:
-        raise document.error(error.message, error.trail) from None
-    except SigmaError as error:
-        raise document.error(_sigma_message(error), _sigma_trail(error)) from None
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise document.error(f"not a Sigma rule: {error}") from None
-    return Loaded(document, extras, _rule_id(parsed), str(parsed.name or ""), made)
-
-
-def _sigma_message(error: SigmaError) -> str:
-    return str(error.args[0]) if error.args else str(error)
-
-
-def _sigma_trail(error: SigmaError) -> list[str]:
-    """Guess the key a pySigma error is about from its class: SigmaLevelError → level."""
-    word = type(error).__name__.removeprefix("Sigma").removesuffix("Error").lower()
-    known = {"condition": ["detection", "condition"], "identifier": ["id"], "tag": ["tags"]}
-    if word.startswith("correlation") or word == "timespan":
-        return ["correlation", "timespan" if word == "timespan" else "condition"]
-    return known.get(word, [word])
-
-
-def _extras(document: Document) -> Extras:
-    try:
-        extras = Extras.model_validate(document.data.get("redshank") or {})
-        pieces(extras.message)
-        return extras
-    except ValidationError as error:
-        first = error.errors()[0]
-        trail = ["redshank", *(part for part in first["loc"] if isinstance(part, str))]
-        raise document.error(f"{'.'.join(trail)}: {first['msg']}", trail) from None
-    except ValueError as error:
-        raise document.error(f"redshank.message: {error}", ["redshank", "message"]) from None
-
-
-def _check_logsource(rule: SigmaRule) -> None:
-    source = rule.logsource
-    if source.product not in {None, "kubernetes"} or source.service not in {None, "audit"}:
-        raise RuleError("logsource is not product: kubernetes, service: audit", trail=("logsource",))
-
-
-def _rule_id(parsed: SigmaRuleBase) -> str:
-    return str(parsed.id or uuid.uuid5(uuid.NAMESPACE_URL, f"redshank:{parsed.title}"))
-
-
-def _rule(parsed: SigmaRule, extras: Extras) -> Rule:
-    predicate = translate(parsed.detection)
-    early = any(atom.path.name == "stage" for atom in atoms(predicate))
-    return Rule(_info(parsed, extras), predicate, early=early, shows=tuple(_shown(parsed)))
-
-
-def _shown(parsed: SigmaRule) -> Iterator[Path]:
-    """Give the fields that findings show; published rules name fields of other products too, which are passed over."""
-    for name in parsed.fields or ():
-        with suppress(ValueError):
-            yield parse(name)[-1]
-
-
-def _info(parsed: SigmaRuleBase, extras: Extras) -> RuleInfo:
-    tags = [(tag.namespace, tag.name) for tag in parsed.tags]
-    attack = [name for space, name in tags if space == "attack"]
-    return RuleInfo(
-        id=_rule_id(parsed),
-        title=parsed.title,
-        level=Level[parsed.level.name.lower()] if parsed.level else Level.medium,
-        description=(parsed.description or "").strip(),
-        author=parsed.author or "",
-        pack=extras.pack,
-        answers=tuple(extras.answers),
-        tactics=tuple(name for name in attack if not _technique(name)),
-        techniques=tuple(name.upper() for name in attack if _technique(name)),
-        threat_matrix=tuple(extras.threat_matrix),
-        guide=extras.guide,
-        falsepositives=tuple(parsed.falsepositives or ()),
-        references=tuple(parsed.references or ()),
-        runbook=tuple(extras.runbook),
-        message=extras.message,
-    )
-
-
-def _technique(name: str) -> bool:
-    return name[:1] in "tT" and name[1:2].isdigit()
-
-
-def _exemption(parsed: SigmaFilter, extras: Extras) -> Exemption:
-    rules = parsed.filter.rules
-    named = () if isinstance(rules, str) else tuple(reference.reference for reference in rules)
-    predicate = translate(parsed.filter)
-    if extras.expires:
-        end = datetime.combine(extras.expires, time.min, UTC)
-        predicate = Or((Since((end - EPOCH) // MICROSECOND), predicate))
-    return Exemption(_rule_id(parsed), parsed.title, named, predicate, extras)
-
-
-def _check_kind(body: Any) -> None:
-    kind = str(body.get("type", "")).lower() if isinstance(body, dict) else ""
-    if kind in LATER:
-        raise _at(f"correlation type {kind} is not supported; there are {', '.join(sorted(KINDS))}", "type")
-    if kind.startswith("temporal") and "condition" in body:
-        raise _at("temporal correlations ask for all of their rules; a condition is not supported", "condition")
-
-
-def _check_correlation(parsed: SigmaCorrelationRule) -> None:
-    kind = parsed.type.name.lower()
-    if not isinstance(parsed.condition, SigmaCorrelationCondition):
-        raise _at("and, or, not in correlation conditions are not supported", "condition")
-    if parsed.condition.op.name not in {"GTE", "GT"} and kind in {"event_count", "value_count"}:
-        raise _at("correlations can ask for gte or gt only: fewer events than usual cannot be counted", "condition")
-
-
-def _at(message: str, key: str) -> RuleError:
-    return RuleError(message, trail=("correlation", key))
 
 
 def assemble(loaded: Iterable[Loaded], packs: Iterable[str]) -> RuleSet:
     """Resolve references and choose packs: base rules come along with the correlations that need them.
 
-    A base rule is silent by itself where a correlation in use counts it without ``generate: true``.
+    A base rule is silent by itself where a correlation in use counts it without ``generate: true``. Raises RuleError.
     """
     loaded, packs = list(loaded), set(packs)
-    _check_exemptions(loaded)
+    known = Known.of(loaded)
+    for error in (error for one in loaded for error in unresolved(one.document, known)):
+        raise error
     exemptions = [one.made for one in loaded if isinstance(one.made, Exemption)]
     rules = {one.id: _exempt(one, exemptions) for one in loaded if isinstance(one.made, Rule)}
-    correlations = _correlations(loaded, rules)
+    correlations = [(one, _correlation(one, known)) for one in loaded if isinstance(one.made, SigmaCorrelationRule)]
     used = [(one, made) for one, made in correlations if made.info.pack in packs]
     needed = {base for _, made in used for base in made.bases}
     silent = {base for one, made in used if not one.made.generate for base in made.bases}
@@ -237,11 +84,49 @@ def assemble(loaded: Iterable[Loaded], packs: Iterable[str]) -> RuleSet:
     return RuleSet(tuple(kept), tuple(made for _, made in used), tuple(exemptions), tuple(loaded))
 
 
-def _correlations(loaded: list[Loaded], rules: dict[str, Rule]) -> list[tuple[Loaded, Correlation]]:
-    parsed = [one for one in loaded if isinstance(one.made, SigmaCorrelationRule)]
-    chained = {name for one in parsed for name in (one.id, one.name)}
-    names = {one.name: one.id for one in loaded if isinstance(one.made, Rule) and one.name}
-    return [(one, _correlation(one, _bases(one, rules, names, chained))) for one in parsed]
+class Known(NamedTuple):
+    """What references can lead to: ids of rules by id and name, and the ids and names of correlations."""
+
+    rules: dict[str, str]
+    correlations: set[str]
+
+    @classmethod
+    def of(cls, loaded: Iterable[Loaded]) -> Known:
+        """List what is there."""
+        known = cls({}, set())
+        for one in loaded:
+            if isinstance(one.made, Rule):
+                known.rules.update({one.id: one.id, **({one.name: one.id} if one.name else {})})
+            elif isinstance(one.made, SigmaCorrelationRule):
+                known.correlations.update({one.id, one.name})
+        return known
+
+
+def unresolved(document: Document, known: Known) -> Iterator[RuleError]:
+    """List what a filter or correlation says of rules that are not there."""
+    for at, reference in enumerate(_named(document, "filter")):
+        if reference not in known.rules:  # it would silence nothing, and nobody would notice
+            message = f"filter: there is no rule {reference!r} (filters apply to rules about single events)"
+            yield document.error(message, ["filter", "rules", at])
+    for at, reference in enumerate(_named(document, "correlation")):
+        if reference not in known.rules:
+            chained = reference in known.correlations
+            reason = "correlations of correlations are not supported" if chained else "there is no such rule"
+            yield document.error(f"correlation: {reference!r}: {reason}", ["correlation", "rules", at])
+
+
+def _named(document: Document, key: str) -> list[str]:
+    """Give the rules that a filter or correlation names."""
+    body = document.data.get(key)
+    rules = body.get("rules") if isinstance(body, dict) else None
+    every = key == "filter" and isinstance(rules, str) and rules.lower() == "any"
+    return [] if every else [each for each in as_list(rules) if isinstance(each, str)]
+
+
+def _alias(one: Loaded, field: str) -> dict[str, str]:
+    """Give what an alias stands for in each base rule; nothing for what is no alias."""
+    alias = one.made.aliases.aliases.get(field)
+    return {each.reference: name for each, name in alias.mapping.items()} if alias else {}
 
 
 def _alerting(rule: Rule, alerts: bool) -> Rule:
@@ -254,62 +139,26 @@ def _exempt(one: Loaded, exemptions: list[Exemption]) -> Rule:
     return msgspec.structs.replace(rule, exemptions=tuple(mine))
 
 
-def _check_exemptions(loaded: list[Loaded]) -> None:
-    """A filter for a rule that is not there would silence nothing, and nobody would notice."""
-    known = {name for one in loaded if isinstance(one.made, Rule) for name in (one.id, one.name)}
-    for one in loaded:
-        for reference in one.made.rules if isinstance(one.made, Exemption) else ():
-            if reference not in known:
-                message = f"filter: there is no rule {reference!r} (filters apply to rules about single events)"
-                raise one.document.error(message, ["filter", "rules"])
-
-
-def _bases(one: Loaded, rules: dict[str, Rule], names: dict[str, str], chained: set[str]) -> tuple[str, ...]:
-    """Resolve the rules a correlation counts, by id or name."""
-    bases = []
-    for reference in _references(one):
-        base = names.get(reference, reference)
-        if base not in rules:
-            known = (
-                "correlations of correlations are not supported" if reference in chained else "there is no such rule"
-            )
-            raise one.document.error(f"correlation: {reference!r}: {known}", ["correlation", "rules"])
-        bases.append(base)
-    return tuple(bases)
-
-
 def _references(one: Loaded) -> list[str]:
     return [reference.reference for reference in one.made.rules or ()]
 
 
-def _correlation(one: Loaded, bases: tuple[str, ...]) -> Correlation:
+def _correlation(one: Loaded, known: Known) -> Correlation:
     parsed: SigmaCorrelationRule = one.made
     condition: Any = parsed.condition
-    kind = parsed.type.name.lower()
-    counted = [condition.fieldref] if isinstance(condition.fieldref, str) else list(condition.fieldref or ())
-    if len(counted) > 1:
-        raise one.document.error("one field only can be counted", ["correlation", "condition"])
+    kind, references = parsed.type.name.lower(), _references(one)
+    bases = tuple(known.rules[reference] for reference in references)
     return Correlation(
-        info=_info(parsed, one.extras),
+        info=info(parsed, one.extras),
         kind=kind,
         bases=bases,
-        group_by=tuple(_aliased(one, parsed.group_by or [], reference) for reference in _references(one)),
+        group_by=tuple(_spelled(one, parsed.group_by or [], reference) for reference in references),
         span=parsed.timespan.seconds * SECOND,
         threshold=len(bases) if kind.startswith("temporal") else int(condition.count) + (condition.op.name == "GT"),
-        value=tuple(_aliased(one, counted, reference)[0] for reference in _references(one)) if counted else (),
+        value=tuple(path for reference in references for path in _spelled(one, as_list(condition.fieldref), reference)),
     )
 
 
-def _aliased(one: Loaded, fields: Iterable[str], reference: str) -> tuple[Path, ...]:
+def _spelled(one: Loaded, fields: Iterable[str], reference: str) -> tuple[Path, ...]:
     """Give the paths of correlation fields as one base rule spells them."""
-    aliases = one.made.aliases.aliases
-    paths = []
-    for field in fields:
-        alias = aliases.get(field)
-        mapping = {each.reference: name for each, name in alias.mapping.items()} if alias else {}
-        try:
-            path = parse(mapping.get(reference, field).replace("[]", ""))[-1]
-        except ValueError as error:
-            raise one.document.error(str(error), ["correlation", "group-by"]) from None
-        paths.append(path)
-    return tuple(paths)
+    return tuple(parse(plain(_alias(one, field).get(reference, field)))[-1] for field in fields)

@@ -19,7 +19,7 @@ from detector.sigma.predicate import And, Predicate
 
 Pack = Literal["core", "extended", "hunting"]
 PACKS: tuple[Pack, ...] = ("core", "extended", "hunting")
-DEFAULT_PACKS = ("core", "extended")
+DEFAULT_PACKS: tuple[Pack, ...] = ("core", "extended")
 """Those that are on unless somebody says otherwise."""
 
 

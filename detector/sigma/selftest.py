@@ -13,8 +13,9 @@ from detector.errors import RuleError
 from detector.event import EPOCH, Event
 from detector.finding import Finding
 from detector.formats import decode_event
+from detector.sigma.document import Loaded
 from detector.sigma.engine import Compiled, SigmaDetector
-from detector.sigma.load import Loaded, RuleSet, assemble
+from detector.sigma.load import RuleSet, assemble
 from detector.sigma.rule import PACKS, Events, Exemption, Rule
 
 START = EPOCH + timedelta(days=20_000)

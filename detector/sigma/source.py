@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import yaml
+from yaml.constructor import SafeConstructor
 
 from detector.errors import RuleError
 
@@ -26,9 +28,20 @@ class Document(msgspec.Struct, frozen=True):
     number: int
     data: dict[str, Any]
 
-    def error(self, message: str, trail: Iterable[str] = ()) -> RuleError:
-        """Make the error that points at the key named by ``trail`` (keys from the top)."""
-        line, column = locate(self, list(trail))
+    def error(self, message: str, trail: Iterable[str | int] = (), word: str = "") -> RuleError:
+        """Make the error that points at what ``trail`` leads to from the top, or at a word there.
+
+        A text in the trail is a key, and the place is that of the key; a number is an element of a list, or 0 for a
+        single value, and the place is that of the value. Where the trail ends early, the last place found counts.
+        """
+        node = nodes(self.file)[self.number]
+        mark = node.start_mark
+        for step in trail:
+            found = _child(node, step)
+            if found is None:
+                break
+            mark, node = found
+        line, column = _find(self.file.text, word, mark, node.end_mark)
         return RuleError(message, self.file.path, line, column)
 
 
@@ -54,54 +67,96 @@ def _read(path: Path) -> RuleFile:
         raise RuleError(f"cannot read: {error}", str(path)) from None
 
 
-def documents(file: RuleFile) -> Iterator[Document]:
-    """Give the YAML documents of a file; RuleError says where it is not YAML or not a mapping."""
+def _date(constructor: SafeConstructor, node: yaml.ScalarNode) -> Any:
+    """Give a date, a time, or the text of one that does not exist: whoever wants a date says so, and where it is."""
     try:
-        for number, data in enumerate(yaml.load_all(file.text, Loader=yaml.CSafeLoader)):
-            if data is None:
-                continue
-            if not isinstance(data, dict):
-                raise RuleError("a rule must be a mapping of keys to values", file.path, 1, 1)
-            yield Document(file, number, data)
-    except ValueError as error:  # such as a date of 30 February
-        raise RuleError(f"not YAML: {error}", file.path) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or str(error)
-        raise RuleError(
-            f"not YAML: {problem}", file.path, mark.line + 1 if mark else 0, mark.column + 1 if mark else 0
-        ) from None
+        return constructor.construct_yaml_timestamp(node)
+    except ValueError:
+        return node.value
 
 
-def locate(document: Document, trail: list[str]) -> tuple[int, int]:
-    """Find line and column (1-based) of the key that ``trail`` names, or of the nearest one above it."""
-    nodes = list(yaml.compose_all(document.file.text, Loader=yaml.CSafeLoader))
-    node = nodes[document.number]
-    mark = node.start_mark
-    for name in trail:
-        step = _child(node, name)
-        if step is None:
-            break
-        mark, node = step
-    return mark.line + 1, mark.column + 1
+class _Constructor(SafeConstructor):
+    """Makes values of nodes as yaml.safe_load does, but for odd dates."""
+
+    yaml_constructors = {**SafeConstructor.yaml_constructors, "tag:yaml.org,2002:timestamp": _date}  # noqa: RUF012
 
 
-def _child(node: Any, name: str) -> tuple[Any, Any] | None:
-    """Find a key below a node, looking into lists; ``field`` also finds ``field|modifier``."""
+def documents(file: RuleFile) -> tuple[list[Document], list[RuleError]]:
+    """Give the YAML documents of a file, and what is no YAML or no mapping; nothing is read after what is no YAML."""
+    found: list[Document] = []
+    errors: list[RuleError] = []
+    composed, broken = _composed(file)
+    for number, node in enumerate(composed):
+        try:
+            data = _Constructor().construct_document(node)
+        except yaml.MarkedYAMLError as error:
+            errors.append(_located(file, f"not YAML: {error.problem}", error.problem_mark))
+        except (ValueError, RecursionError) as error:
+            errors.append(_located(file, f"not YAML: {error}", node.start_mark))
+        else:
+            if isinstance(data, dict):
+                found.append(Document(file, number, data))
+            elif data is not None:
+                errors.append(_located(file, "a rule must be a mapping of keys to values", node.start_mark))
+    return found, errors + ([broken] if broken else [])
+
+
+def nodes(file: RuleFile) -> tuple[Any, ...]:
+    """Give the YAML nodes of the documents of a file, as far as it is YAML; a node knows where it stands."""
+    return _composed(file)[0]
+
+
+@lru_cache(maxsize=16)
+def _composed(file: RuleFile) -> tuple[tuple[Any, ...], RuleError | None]:
+    found: list[Any] = []
+    try:
+        for node in yaml.compose_all(file.text, Loader=yaml.CSafeLoader):
+            found.append(node)
+    except yaml.MarkedYAMLError as error:
+        return tuple(found), _located(file, f"not YAML: {error.problem}", error.problem_mark)
+    except (yaml.YAMLError, RecursionError) as error:
+        return tuple(found), RuleError(f"not YAML: {error}", file.path)
+    return tuple(found), None
+
+
+def _located(file: RuleFile, message: str, mark: Any) -> RuleError:
+    line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+    return RuleError(message, file.path, line, column)
+
+
+def _find(text: str, word: str, start: Any, end: Any) -> tuple[int, int]:
+    """Give line and column (from 1) of a word between two marks; of the first mark where it is not there."""
+    lines = text.splitlines()[start.line : end.line + 1] if word else []
+    for number, line in enumerate(lines):
+        column = line.find(word, 0 if number else start.column)
+        if column >= 0:
+            return start.line + number + 1, column + 1
+    return start.line + 1, start.column + 1
+
+
+def _child(node: Any, step: str | int) -> tuple[Any, Any] | None:
+    """Take a step of a trail: gives the mark to point at and the node there; None where there is no such thing."""
+    if isinstance(step, int):
+        return _element(node, step)
     if isinstance(node, yaml.SequenceNode):
-        found = (_child(item, name) for item in node.value)
-        return next((step for step in found if step), None)
+        found = (_child(item, step) for item in node.value)
+        return next((each for each in found if each), None)
     if not isinstance(node, yaml.MappingNode):
         return None
-    for key, value in node.value:
-        if key.value == name or str(key.value).split("|", 1)[0] == name:
-            return key.start_mark, value
-    return None
+    named = [(str(key.value), key.start_mark, value) for key, value in node.value]
+    exact = [(mark, value) for name, mark, value in named if name == step]
+    return next(iter([*exact, *((mark, value) for name, mark, value in named if name.split("|", 1)[0] == step)]), None)
+
+
+def _element(node: Any, index: int) -> tuple[Any, Any] | None:
+    if isinstance(node, yaml.SequenceNode) and index < len(node.value):
+        return node.value[index].start_mark, node.value[index]
+    return (node.start_mark, node) if isinstance(node, yaml.ScalarNode) and index == 0 else None
 
 
 def duplicate_keys(file: RuleFile) -> Iterator[tuple[str, int, int]]:
     """Give (key, line, column) of every key that stands twice in one mapping: YAML keeps the last silently."""
-    stack: list[Any] = list(yaml.compose_all(file.text, Loader=yaml.CSafeLoader))
+    stack: list[Any] = list(nodes(file))
     while stack:
         node = stack.pop()
         if isinstance(node, yaml.MappingNode):

@@ -14,6 +14,8 @@ from sigma.conditions import (
     ConditionSelector,
     SigmaCondition,
 )
+from sigma.policy import SigmaPolicy
+from sigma.policy.regex_engine import RegexEngine, RegexPattern
 from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaDetections
 from sigma.types import (
     CompareOperators,
@@ -48,6 +50,25 @@ COMPARISONS = {
     CompareOperators.GT: "gt",
     CompareOperators.GTE: "gte",
 }
+
+
+class _Engine(RegexEngine):
+    """Compiles for pySigma, whose own engine lets RE2 print its complaints on stderr. Raises RuleError."""
+
+    error = re.error  # what pySigma would put into words of its own; it is never raised
+
+    def compile(self, pattern: str, flags: int = 0) -> RegexPattern:
+        """Compile on RE2 with flags of `re`."""
+        letters = "".join(letter for flag, letter in FLAGS.items() if flags & flag)
+        if len(pattern) > MAX_REGEX:
+            raise RuleError(f"the regular expression is longer than {MAX_REGEX} characters")
+        made: RegexPattern = regex(_compilable((f"(?{letters})" if letters else "") + pattern))
+        return made
+
+
+FLAGS = {re.IGNORECASE: "i", re.MULTILINE: "m", re.DOTALL: "s"}
+POLICY = SigmaPolicy(regex_engine=_Engine())
+"""With this rules are to be parsed."""
 MEANT = {
     ("responseStatus.code", "allow"): ("outcome", "allowed"),
     ("responseStatus.code", "deny"): ("outcome", "denied"),
@@ -57,26 +78,28 @@ MEANT = {
 
 def translate(detections: SigmaDetections) -> Predicate:
     """Turn a rule's (or filter's) detections and condition into a predicate; several conditions are alternatives."""
-    conditions = [_condition(SigmaCondition(text, detections), detections) for text in detections.condition]
+    conditions = [part(condition_tree(text, detections), detections) for text in detections.condition]
     return conditions[0] if len(conditions) == 1 else Or(tuple(conditions))
 
 
-def _condition(condition: SigmaCondition, detections: SigmaDetections) -> Predicate:
-    return _node(condition.parse(postprocess=False), detections)
+def condition_tree(text: str, detections: SigmaDetections) -> Any:
+    """Parse a condition as pySigma does. Raises SigmaError."""
+    return SigmaCondition(text, detections).parse(postprocess=False)
 
 
-def _node(node: Any, detections: SigmaDetections) -> Predicate:
+def part(node: Any, detections: SigmaDetections) -> Predicate:
+    """Translate a node of a parsed condition. Raises RuleError."""
     match node:
         case ConditionIdentifier():
             return _selection(node.identifier, detections)
         case ConditionSelector():
             return _selector(node, detections)
         case ConditionNOT():
-            return Not(_node(node.args[0], detections))
+            return Not(part(node.args[0], detections))
         case ConditionAND():
-            return And(tuple(_node(arg, detections) for arg in node.args))
+            return And(tuple(part(arg, detections) for arg in node.args))
         case ConditionOR():
-            return Or(tuple(_node(arg, detections) for arg in node.args))
+            return Or(tuple(part(arg, detections) for arg in node.args))
     raise RuleError(f"condition: {type(node).__name__} is not supported")
 
 
@@ -93,10 +116,7 @@ def _selection(name: str, detections: SigmaDetections) -> Predicate:
         detection = detections[name]
     except KeyError:
         raise RuleError(f"condition: there is no selection {name!r}") from None
-    try:
-        return Named(name, _detection(detection))
-    except RuleError as error:
-        raise RuleError(error.message, trail=("detection", name, *error.trail)) from None
+    return Named(name, _detection(detection))
 
 
 def _detection(detection: SigmaDetection) -> Predicate:
@@ -106,7 +126,7 @@ def _detection(detection: SigmaDetection) -> Predicate:
     located: list[tuple[tuple[Path, ...], Predicate]] = []
     for item in items:
         if isinstance(item, SigmaDetectionItem):
-            located.append(_item(item))
+            located.append(ask(item))
         else:
             located.append(((), _detection(item)))
     return _join(And, list(_group(located)))
@@ -119,7 +139,7 @@ def _is_alternatives(items: Iterable[Any]) -> bool:
 def _one(item: SigmaDetection | SigmaDetectionItem) -> Predicate:
     if isinstance(item, SigmaDetection):
         return _detection(item)
-    return next(iter(_group([_item(item)])))
+    return next(iter(_group([ask(item)])))
 
 
 def _group(located: list[tuple[tuple[Path, ...], Predicate]]) -> Iterable[Predicate]:
@@ -138,16 +158,13 @@ def _join(kind: type[And] | type[Or], parts: list[Predicate]) -> Predicate:
     return parts[0] if len(parts) == 1 else kind(tuple(parts))
 
 
-def _item(item: SigmaDetectionItem) -> tuple[tuple[Path, ...], Predicate]:
-    """Translate one ``field|modifiers: values``; gives the lists it goes through and the question about an element."""
-    prefix: tuple[Path, ...] = ()
-    path = ANYWHERE
-    try:
-        if item.field is not None:
-            path, prefix = _path(item.field)
-        questions = [_value(path, value) for value in item.value] or [Atom(path, "null", ())]
-    except RuleError as error:
-        raise RuleError(error.message, trail=(item.field or "",)) from None
+def ask(item: SigmaDetectionItem) -> tuple[tuple[Path, ...], Predicate]:
+    """Translate one ``field|modifiers: values``; gives the lists it goes through and the question about an element.
+
+    Raises RuleError for fields that are unknown and values that are not supported.
+    """
+    path, prefix = (ANYWHERE, ()) if item.field is None else _path(item.field)
+    questions = [_value(path, value) for value in item.value] or [Atom(path, "null", ())]
     every = item.value_linking is ConditionAND
     predicate = _join(And, questions) if every else _join(Or, _merge(questions))
     return prefix, Not(predicate) if getattr(item, "negated", False) else predicate
@@ -260,10 +277,7 @@ def _regex_of(part: Any) -> str:
 
 def _regex(value: SigmaRegularExpression) -> str:
     letters = "".join(sorted(value.sigma_to_re_flag[flag] for flag in value.flags))
-    pattern = (f"(?{letters})" if letters else "") + str(value.regexp.original)
-    if len(pattern) > MAX_REGEX:
-        raise RuleError(f"the regular expression is longer than {MAX_REGEX} characters")
-    return _compilable(pattern)
+    return (f"(?{letters})" if letters else "") + str(value.regexp.original)
 
 
 def _compilable(pattern: str) -> str:

@@ -131,7 +131,7 @@ MISTAKES = {
         f"{GOOD}---\n" + FILTER.replace("user.username: backup", "userAgent: velero"),
         "error: the user agent is the client's word: whoever claims the right one passes this filter",
     ),
-    "filter of nothing": (FILTER, "error: there is no rule 'secret_read' to filter"),
+    "filter of nothing": (FILTER, "error: filter: there is no rule 'secret_read'"),
     "filter without owner": (f"{GOOD}---\n{edited(FILTER, redshank={})}", "warning: redshank.owner is missing"),
     "filter that ends": (
         f"{GOOD}---\n" + FILTER.replace("owner: ops", "owner: ops, expires: 2020-01-31"),
@@ -193,7 +193,7 @@ def memory_rule(*more: Atom) -> list[Problem]:
     from detector.sigma.lint import Finder
 
     seen = Atom(Path("memory.seen", "memory.seen", ()), "equal", ("yes",))
-    return list(_memory(Finder(one), And((Not(Named("sel", seen)), *more))))
+    return list(_memory(Finder(one.document), And((Not(Named("sel", seen)), *more))))
 
 
 def test_not_over_memory_must_say_what_it_wants_of_the_unknown() -> None:
@@ -205,4 +205,4 @@ def test_regexes_written_for_wildcards_are_not_the_authors() -> None:
     (one,) = load_all([RuleFile("r.yml", detection(sel={**ANCHOR, "object.name": "a*b"}))])[0]
     from detector.sigma.lint import Finder
 
-    assert list(_regexes(Finder(one), one.made.predicate)) == []
+    assert list(_regexes(Finder(one.document), one.made.predicate)) == []

@@ -46,20 +46,25 @@ WRONG: list[tuple[str, str, str, str]] = [
     ("not a mapping", GOOD, "- a\n- b\n", "r.yml:1:1: a rule must be a mapping"),
     ("field", "objectRef.resource", "objectRef.resourc", "r.yml:7:5: unknown field 'objectRef.resourc' (did you mean"),
     ("unknown root", "objectRef.resource", "frobnicate", "r.yml:7:5: unknown field 'frobnicate'"),
-    ("selection", "condition: sel", "condition: sel and gone", "r.yml:1:1: condition: there is no selection 'gone'"),
-    ("selector", "condition: sel", "condition: 1 of x_*", "r.yml:1:1: condition: no selection is named like 'x_*'"),
-    ("condition", "condition: sel", "condition: sel and", "r.yml:8:3: "),
-    ("pipe", "condition: sel", "condition: sel | count() > 3", "r.yml:8:3: "),
-    ("level", "level: high", "level: huge", "r.yml:9:1: "),
-    ("logsource", "product: kubernetes", "product: windows", "r.yml:4:1: logsource is not product: kubernetes"),
-    ("modifier", "objectRef.resource:", "objectRef.resource|frob:", "r.yml:"),
-    ("placeholder", "objectRef.resource: secrets", "objectRef.name|expand: '%x%'", "r.yml:7:5: placeholders"),
-    ("time", "objectRef.resource: secrets", "stageTimestamp|hour: 3", "r.yml:7:5: modifiers minute, hour"),
-    ("look-around", "objectRef.resource: secrets", "objectRef.name|re: '(?=a)'", "r.yml:"),
-    ("long", "objectRef.resource: secrets", f"objectRef.name|re: '{'a' * 1001}'", "r.yml:7:5: the regular expression"),
-    ("cidr", "objectRef.resource: secrets", "source.ip|cidr: 1.2.3.4/33", "r.yml:"),
-    ("ours", "level: high", "level: high\nredshank: {pak: core}", "r.yml:10:12: redshank.pak: Extra inputs"),
-    ("our pack", "level: high", "level: high\nredshank: {pack: cor}", "r.yml:10:12: redshank.pack: Input should be"),
+    ("selection", "condition: sel", "condition: sel and gone", "r.yml:8:22: condition: there is no selection 'gone'"),
+    ("selector", "condition: sel", "condition: 1 of x_*", "r.yml:8:19: condition: no selection is named like 'x_*'"),
+    ("condition", "condition: sel", "condition: sel and", "r.yml:8:14: condition: its end is missing"),
+    ("pipe", "condition: sel", "condition: sel | count() > 3", "r.yml:8:14: condition: The pipe"),
+    ("level", "level: high", "level: huge", "r.yml:9:8: 'huge'"),
+    ("logsource", "product: kubernetes", "product: windows", "r.yml:4:22: logsource is not product: kubernetes"),
+    ("modifier", "objectRef.resource:", "objectRef.resource|frob:", "r.yml:7:24: unknown modifier 'frob'"),
+    ("placeholder", "objectRef.resource: secrets", "objectRef.name|expand: '%x%'", "r.yml:7:28: placeholders"),
+    ("time", "objectRef.resource: secrets", "stageTimestamp|hour: 3", "r.yml:7:26: modifiers minute, hour"),
+    (
+        "look-around",
+        "objectRef.resource: secrets",
+        "objectRef.name|re: '(?=a)'",
+        "r.yml:7:24: regular expression '(?=a)'",
+    ),
+    ("long", "objectRef.resource: secrets", f"objectRef.name|re: '{'a' * 1001}'", "r.yml:7:24: the regular expression"),
+    ("cidr", "objectRef.resource: secrets", "source.ip|cidr: 1.2.3.4/33", "r.yml:7:21: "),
+    ("ours", "level: high", "level: high\nredshank: {pak: core}", "r.yml:10:12: redshank.pak: there is no such key"),
+    ("our pack", "level: high", "level: high\nredshank: {pack: cor}", "r.yml:10:18: redshank.pack: Input should be"),
 ]
 
 
@@ -108,11 +113,7 @@ redshank: {owner: sre, reason: nightly, expires: 2030-01-31}
 def test_a_filter_for_a_rule_that_is_not_there_is_refused() -> None:
     load([RuleFile("r.yml", GOOD + FILTER)])
     error = refused(GOOD + FILTER.replace("[read]", "[reed]"))
-    assert str(error).startswith("r.yml:14:3: filter: there is no rule 'reed'")
-
-
-def test_a_date_that_does_not_exist_is_an_error_of_the_file() -> None:
-    assert str(refused(GOOD + FILTER.replace("2030-01-31", "2030-02-31"))).startswith("r.yml: not YAML: day is out of")
+    assert str(error).startswith("r.yml:14:11: filter: there is no rule 'reed'")
 
 
 def test_all_errors_are_found_not_only_the_first() -> None:
@@ -161,4 +162,4 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_empty_documents_are_passed_over() -> None:
-    assert [document.number for document in documents(RuleFile("r.yml", f"---\n---\n{GOOD}"))] == [1]
+    assert [document.number for document in documents(RuleFile("r.yml", f"---\n---\n{GOOD}"))[0]] == [1]
