@@ -109,7 +109,8 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         except sqlite3.OperationalError:
             connection.close()
-            if path.with_name(path.name + WAL).exists():
+            log = path.with_name(path.name + WAL)
+            if log.exists() and log.stat().st_size:
                 raise
             # On a medium that cannot be written: nobody changes it, and no log waits to be read.
             connection = _open(path, "mode=ro&immutable=1")

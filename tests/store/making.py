@@ -63,3 +63,13 @@ def small_disk(path: Path, size: int) -> Iterator[Path]:
         yield path
     finally:
         subprocess.run(["umount", str(path)], check=True, capture_output=True)
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.time = NOW
+
+    def __call__(self) -> int:
+        return self.time
