@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
-import yaml
-
 from detector.errors import ConfigError
 from detector.finding import RuleInfo
 from detector.pipeline import rule_files
 from detector.sigma.document import Loaded
 from detector.sigma.load import RuleSet, assemble, load_all
 from detector.sigma.rule import PACKS, Exemption, Rule
+from detector.sigma.source import nodes
 
 SHORT = 8
 """Characters of an id that are shown, and enough to name a rule by."""
@@ -82,7 +81,6 @@ def kind(one: Loaded) -> str:
 
 def source(one: Loaded) -> str:
     """Give the YAML of one document as its author wrote it."""
-    nodes = list(yaml.compose_all(one.document.file.text, Loader=yaml.CSafeLoader))
-    node = nodes[one.document.number]
+    node = nodes(one.document.file)[one.document.number]
     lines = one.document.file.text.splitlines()[node.start_mark.line : node.end_mark.line + 1]
     return "\n".join(line for line in lines if line not in {"---", "..."}).rstrip()

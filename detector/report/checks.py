@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
 from detector.encodings.plain import plain
 from detector.errors import ConfigError, RuleError
-from detector.pipeline import rule_files
+from detector.pipeline import builtin_rules, rule_files
 from detector.report.catalogue import kind
 from detector.report.terminal import Page
 from detector.report.words import count
@@ -20,7 +19,7 @@ from detector.sigma.document import Loaded
 from detector.sigma.lint import Problem, lint
 from detector.sigma.load import load_all
 from detector.sigma.selftest import Result, run, untested
-from detector.sigma.source import RuleFile
+from detector.sigma.source import RuleFile, documents, find_files, read_file
 
 FAILED = 2
 """Exit code."""
@@ -30,8 +29,11 @@ def read(paths: list[Path], *, builtin: bool) -> list[RuleFile]:
     """Read rule files, and those that ship with redshank where ``builtin``; named as seen from here."""
     if not paths and not builtin:
         raise ConfigError("no rules: --no-builtin-rules needs --rules, or a file")
-    files = rule_files(paths, builtin=builtin)
-    return [msgspec.structs.replace(file, path=_from_here(file.path)) for file in files]
+    return [_named_from_here(file) for file in rule_files(paths, builtin=builtin)]
+
+
+def _named_from_here(file: RuleFile) -> RuleFile:
+    return msgspec.structs.replace(file, path=_from_here(file.path))
 
 
 def _from_here(path: str) -> str:
@@ -41,35 +43,40 @@ def _from_here(path: str) -> str:
 
 def check(page: Page, paths: list[Path], *, strict: bool, as_json: bool) -> tuple[int, list[Any]]:
     """Lint rules, and print the problems; gives the exit code and the problems as JSON types."""
-    files = read(paths, builtin=not paths)
-    problems = [*lint(files, read([], builtin=True) if paths else []), *map(_empty, filter(_is_empty, files))]
+    files, problems = _readable(paths or [builtin_rules()])
+    problems += lint(files, read([], builtin=True) if paths else [])
+    problems += [_empty(file) for file in files if documents(file) == ([], [])]
     if not as_json:
-        _print_problems(page, files, problems)
+        _print_problems(page, len(files), problems)
     severities = {problem.severity for problem in problems}
     failed = "error" in severities or (strict and "warning" in severities)
     return FAILED if failed else 0, msgspec.to_builtins(problems)
 
 
-def _is_empty(file: RuleFile) -> bool:
-    """Tell whether there is nothing in a file but comments; what is no YAML is a problem of its own."""
-    try:
-        return all(node.value == "" for node in yaml.compose_all(file.text, Loader=yaml.CSafeLoader))
-    except yaml.YAMLError:
-        return False
+def _readable(paths: list[Path]) -> tuple[list[RuleFile], list[Problem]]:
+    """Read rule files; what cannot be read is a problem beside the others."""
+    files: list[RuleFile] = []
+    problems: list[Problem] = []
+    for path in find_files(paths):
+        try:
+            files.append(_named_from_here(read_file(path)))
+        except RuleError as error:
+            problems.append(Problem("error", _from_here(error.path), error.line, error.column, error.message))
+    return files, problems
 
 
 def _empty(file: RuleFile) -> Problem:
     return Problem("warning", file.path, 1, 1, "no rule in it")
 
 
-def _print_problems(page: Page, files: list[RuleFile], problems: list[Problem]) -> None:
+def _print_problems(page: Page, files: int, problems: list[Problem]) -> None:
     for problem in problems:
         page.line(plain(str(problem)), {"error": "red", "warning": "yellow"}.get(problem.severity, "dim"))
     counts = [
         count(sum(problem.severity == severity for problem in problems), severity)
         for severity in ("error", "warning", "note")
     ]
-    page.line(f"{count(len(files), 'file')}: {', '.join(counts)}")
+    page.line(f"{count(files, 'file')}: {', '.join(counts)}")
 
 
 def test(page: Page, paths: list[Path], *, builtin: bool, as_json: bool) -> tuple[int, dict[str, Any]]:

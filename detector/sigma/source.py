@@ -47,7 +47,12 @@ class Document(msgspec.Struct, frozen=True):
 
 def read_files(paths: Iterable[Path]) -> list[RuleFile]:
     """Read rule files; folders are searched for ``*.yml`` and ``*.yaml``. RuleError names what cannot be read."""
-    files: list[RuleFile] = []
+    return [read_file(path) for path in find_files(paths)]
+
+
+def find_files(paths: Iterable[Path]) -> list[Path]:
+    """List rule files, those in folders too. Raises RuleError for what is not there."""
+    files: list[Path] = []
     for path in paths:
         if not path.exists():
             raise RuleError("no such file or folder", str(path))
@@ -56,15 +61,21 @@ def read_files(paths: Iterable[Path]) -> list[RuleFile]:
         )
         if not found:
             raise RuleError("no rule files (*.yml, *.yaml) in this folder", str(path))
-        files.extend(map(_read, found))
+        files.extend(found)
     return files
 
 
-def _read(path: Path) -> RuleFile:
+def read_file(path: Path) -> RuleFile:
+    """Read one rule file. Raises RuleError."""
     try:
-        return RuleFile(str(path), path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RuleError(f"cannot read: {error}", str(path)) from None
+        data = path.read_bytes()
+    except OSError as error:
+        raise RuleError(f"cannot read: {error.strerror or error}", str(path)) from None
+    try:
+        return RuleFile(str(path), data.decode().replace("\r\n", "\n").replace("\r", "\n"))
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode().split("\n")
+        raise RuleError("cannot read: this is not UTF-8", str(path), len(before), len(before[-1]) + 1) from None
 
 
 def _date(constructor: SafeConstructor, node: yaml.ScalarNode) -> Any:

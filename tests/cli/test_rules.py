@@ -104,6 +104,18 @@ def test_a_bad_pattern_is_complained_about_once_and_by_us(tmp_path: Path, value:
     assert done.stdout.count("regular expression") == 1
 
 
+def test_check_tells_the_mistakes_of_all_files_also_of_unreadable_ones(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "a.yml").write_bytes(b"title: X\ndescription: \xe4\n")
+    (tmp_path / "b.yml").write_text("title: [\n")
+    (tmp_path / "c.yml").write_text("title: X\n---\ntitle: 5\n")
+    assert run(["rules", "check", str(tmp_path)]) == 2
+    shown = capsys.readouterr().out
+    for place in ("a.yml:2:14: error: cannot read: this is not UTF-8", "b.yml:2:1: error: not YAML"):
+        assert f"{tmp_path}/{place}" in shown
+    for place in ("c.yml:1:1: error: detection is missing", "c.yml:3:8: error: Sigma rule title must be a string"):
+        assert f"{tmp_path}/{place}" in shown
+
+
 def test_check_fails_on_warnings_where_asked(tmp_path: Path, capsys: Capture) -> None:
     path = rules_at(tmp_path)
     assert run(["rules", "check", str(path)]) == 0
