@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from detector import __version__
-from detector.cli import db, replay, rules, serve
+from detector.cli import alerts, db, init, replay, rules, serve
 
 app = typer.Typer(
     name="redshank",
@@ -21,7 +21,6 @@ app.command("serve", rich_help_panel="Watch clusters")(serve.serve)
 app.add_typer(init.app, name="init", rich_help_panel="Watch clusters")
 app.add_typer(serve.app, name="config", rich_help_panel="Watch clusters")
 app.add_typer(alerts.app, name="alerts", rich_help_panel="Watch clusters")
-app.add_typer(db.app, name="db", rich_help_panel="Watch clusters")
 app.add_typer(db.app, name="db", rich_help_panel="Watch clusters")
 app.add_typer(rules.app, name="rules", rich_help_panel="Work with rules")
 

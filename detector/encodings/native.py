@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from detector.encodings.jsontext import fit, shrink, size
-from detector.event import rfc3339
-from detector.finding import Alert
+from detector.event import micros, rfc3339
+from detector.finding import Alert, Level
 
 NAME = "native"
 LIMIT = 1_000_000
@@ -28,6 +28,13 @@ def encode(alert: Alert, *, samples: bool = True, limit: int = LIMIT) -> dict[st
         del record["samples"]
     whole = _in_words(record, alert)
     return whole if size(whole) <= limit else fit(lambda room: shrunk(alert, room, samples=samples), limit)
+
+
+def decode(record: dict[str, Any]) -> Alert:
+    """Read what `encode` gives; samples that were left out are none. Raises msgspec.ValidationError, ValueError."""
+    rule = {**record["rule"], "level": Level[record["rule"]["level"]]}
+    times = {name: micros(record[name]) for name in ("first_seen", "last_seen")}
+    return msgspec.convert({"samples": (), **record, **times, "level": Level[record["level"]], "rule": rule}, Alert)
 
 
 def shrunk(alert: Alert, room: int, *, samples: bool = True) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from detector.metrics import Metrics
 from detector.outbox import Outbox
 from detector.record import Control, Rules
 from detector.service.backend import DaemonBackend
+from detector.service.client import SOCKET
 from detector.service.folding import Folding
 from detector.service.logs import set_up
 from detector.service.notify import notify, watchdog_interval
@@ -47,7 +48,6 @@ TIDY = 600.0
 """Seconds between two rounds of letting old alerts go."""
 RULES = "rules"
 """Under this name the state keeps the digest of the rules that the journal was told of last."""
-SOCKET = "admin.sock"
 MOST_OPEN = 100_000
 
 
