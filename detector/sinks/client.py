@@ -44,11 +44,9 @@ class Reply(NamedTuple):
         """Raise RefusedError where what was sent is at fault, and RetryError for all else that is not success."""
         if self.status in REFUSALS:
             raise RefusedError(self.said())
-        if 300 <= self.status < 400:  # noqa: PLR2004
-            raise RetryError(
-                f"answered {self.status}, a redirect; these are not followed: set url to the final address"
-            )
-        if not 200 <= self.status < 300:  # noqa: PLR2004
+        if self.status // 100 == _REDIRECTED:
+            raise RetryError(f"answered {self.status}; redirects are not followed: set url to the final address")
+        if self.status // 100 != _DONE:
             raise RetryError(self.said(), self.after)
 
     def json(self) -> Any:
