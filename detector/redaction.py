@@ -19,53 +19,53 @@ CARRIERS = frozenset({"secrets", "serviceaccounts", "tokenreviews", "tokenreques
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _MAX_DEPTH = 100
 _SECRET_KEYS = frozenset({"data", "stringData"})
-_TOKEN_IN_URI = re.compile(
-    r"(?i)([?&](?:access_|id_|refresh_|bearer_)?(?:token|authorization|password|secret)=)[^&#\s]+"
+_TOKEN_KEYS = frozenset({"token", LAST_APPLIED})
+_CARRYING = _SECRET_KEYS | _TOKEN_KEYS
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+_NAMED = ("token", "authorization", "password", "secret")
+"""Names of parameters whose value is a secret."""
+_NAMES = "|".join(_NAMED)
+_TOKENS = (
+    (("eyj",), re.compile(r"()eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*")),
+    (("bearer",), re.compile(r"(?i)(bearer(?:\s|%20|\+)+)[A-Za-z0-9._~+/=%-]{8,}")),
+    (
+        ("authorization",),
+        re.compile(
+            r"(?i)(authorization[\"']?(?:\s|:|=|\+|%(?:25)*(?:20|3a|3d|22|27))+[\"']?basic(?:\s|%(?:25)*20|\+)+)"
+            r"[A-Za-z0-9._~+/=%-]+"
+        ),
+    ),
+    # In the address of another address (a proxied one, an exec's argument) the signs are percent-encoded, maybe twice.
+    (
+        [f"{name}%" for name in _NAMED],
+        re.compile(rf"(?i)((?:{_NAMES})%(?:25)*3d)(?:(?!%(?:25)*(?:26|23|20|0a|22|27))[^&#\s])+"),
+    ),
+    (
+        [f"{name}=" for name in _NAMED],
+        re.compile(rf"(?i)([?&](?:access_|id_|refresh_|bearer_)?(?:{_NAMES})=)[^&#\s]+"),
+    ),
 )
-# In the address of another address (a proxied one, an exec's argument) the signs are percent-encoded, maybe twice.
-_TOKEN_ENCODED = re.compile(
-    r"(?i)((?:token|authorization|password|secret)%(?:25)*3d)(?:(?!%(?:25)*(?:26|23|20|0a|22|27))[^&#\s])+"
-)
-_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*")
-_BASIC = re.compile(
-    r"(?i)(authorization[\"']?(?:\s|:|=|\+|%(?:25)*(?:20|3a|3d|22|27))+[\"']?basic(?:\s|%(?:25)*20|\+)+)[A-Za-z0-9._~+/=%-]+"
-)
-_BEARER = re.compile(r"(?i)(bearer(?:\s|%20|\+)+)[A-Za-z0-9._~+/=%-]{8,}")
+"""What tokens look like, each with the words (lower case) of which a text must have one. The first group is kept."""
+_STEMS = tuple({word.rstrip("%="): None for words, _ in _TOKENS for word in words})
 
 
 def scrub(text: str) -> str:
     """Blank the tokens in a text."""
-    if "eyJ" in text:
-        text = _JWT.sub(BLANK, text)
-    lower = text.lower()
-    if "bearer" in lower:
-        text = _BEARER.sub(rf"\1{BLANK}", text)
-    if "basic" in lower:
-        text = _BASIC.sub(rf"\1{BLANK}", text)
-    if "3d" in lower:
-        text = _TOKEN_ENCODED.sub(rf"\1{BLANK}", text)
-    return _TOKEN_IN_URI.sub(rf"\1{BLANK}", text) if "=" in text else text
-
-
-def _suspect(uri: str) -> bool:
-    """Tell quickly that there is nothing to scrub, as in nearly every URI."""
-    low = uri.lower()
-    return (
-        "token=" in low
-        or "secret=" in low
-        or "password=" in low
-        or "ation=" in low
-        or "bearer" in low
-        or "basic" in low
-        or "eyj" in low
-        or ("3d" in low and _TOKEN_ENCODED.search(low) is not None)
-    )
+    if text.isidentifier():  # nothing that separates the parts of a token, as in most keys and words
+        return text
+    has = text.lower().__contains__
+    if not any(map(has, _STEMS)):
+        return text
+    for words, pattern in _TOKENS:
+        if any(map(has, words)):
+            text = pattern.sub(rf"\1{BLANK}", text)
+    return text
 
 
 def blank(event: Event) -> Event:
     """Blank the secrets of an event in place and give it back; events that carry none cost next to nothing."""
     uri, ref = event.requestURI, event.objectRef
-    if uri is not None and ("=" in uri or "%" in uri or "eyJ" in uri) and _suspect(uri):
+    if uri is not None and ("=" in uri or "%" in uri or "eyJ" in uri):
         event.requestURI = scrub(uri)
     if ref is not None and ref.resource in CARRIERS:
         for attribute in ("requestObject", "responseObject"):
@@ -104,7 +104,12 @@ def _blank_any(value: Any, depth: int) -> Any:
 
 
 def _blank_object(body: dict[str, Any], depth: int) -> Any:
-    return {key: _blank_value(key, value, depth - 1) for key, value in body.items()} if depth > 0 else BLANK
+    if depth <= 0:
+        return BLANK
+    return {
+        key: value if value.__class__ in _PLAIN and key not in _CARRYING else _blank_value(key, value, depth - 1)
+        for key, value in body.items()
+    }
 
 
 def _blank_value(key: str, value: Any, depth: int) -> Any:
@@ -112,7 +117,7 @@ def _blank_value(key: str, value: Any, depth: int) -> Any:
         return dict.fromkeys(value, BLANK) if isinstance(value, dict) else BLANK
     if key == "items" and isinstance(value, list):
         return [_blank_object(item, depth) if isinstance(item, dict) else BLANK for item in value]
-    if key in {"token", LAST_APPLIED} and value:
+    if key in _TOKEN_KEYS and value:
         return BLANK
     return _blank_inside(value, depth)
 
@@ -137,5 +142,8 @@ def _scrub_all(value: Any, depth: int) -> Any:
     if not depth:
         return None
     if isinstance(value, dict):
-        return {scrub(key): _scrub_all(item, depth - 1) for key, item in value.items()}
+        return {
+            scrub(key): scrub(item) if item.__class__ is str else _scrub_all(item, depth - 1)
+            for key, item in value.items()
+        }
     return [_scrub_all(item, depth - 1) for item in value] if isinstance(value, list) else value

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.redaction import BLANK, LAST_APPLIED, blank, blank_body, scrub, scrub_all
+from detector.redaction import _TOKENS, BLANK, LAST_APPLIED, blank, blank_body, scrub, scrub_all
 from tests.support import event
 
 PLANTED = "hunter2-planted"
@@ -81,6 +81,17 @@ TEXTS = [
 def test_tokens_in_texts_are_blanked(text: str, clean: str) -> None:
     assert scrub(text) == clean
     assert scrub_all({"a": [text]}) == {"a": [clean]}
+
+
+FRAGMENTS = ("token", "Secret", "authorization", "=", "%3D", "%253d", "?", "&", " ", "+", "%20", "Basic", "bearer", "x")
+
+
+@given(st.lists(st.sampled_from((*FRAGMENTS, "eyJ", ".", "abcdefgh", "access_")), max_size=9).map("".join))
+def test_no_token_is_missed_by_looking_for_words_first(text: str) -> None:
+    thorough = text
+    for _, pattern in _TOKENS:
+        thorough = pattern.sub(rf"\1{BLANK}", thorough)
+    assert scrub(text) == thorough
 
 
 def test_the_uri_of_any_event_is_scrubbed() -> None:
