@@ -22,6 +22,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 SECOND = 1_000_000
 """One second in the unit of all times here: microseconds since 1970, as integers."""
+DAY = 86_400 * SECOND
 
 FIRST = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 LAST = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
@@ -171,8 +172,8 @@ def micros(timestamp: str | None) -> int | None:
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=UTC)
     since = parsed - EPOCH
-    time = (since.days * 86_400 + since.seconds) * SECOND + since.microseconds
-    return time if FIRST <= time <= LAST else None
+    time = since.days * DAY + since.seconds * SECOND + since.microseconds
+    return time if parsed.tzinfo is UTC or FIRST <= time <= LAST else None
 
 
 def rfc3339(time: int) -> str:
