@@ -32,9 +32,9 @@ class DerivedField:
         object.__setattr__(self, "get", _remembered(self.name, self.compute))
 
     @property
-    def shared(self) -> bool:
-        """Whether it is worth remembering for who asks once: plain values are quicker worked out than kept."""
-        return self.shape not in {"text", "boolean", "number"}
+    def manifold(self) -> bool:
+        """Whether its value is a list or an object rather than one plain value."""
+        return self.shape.startswith(("list", "object"))
 
     def __call__(self, event: Event) -> Any:
         """Give the value for an event."""

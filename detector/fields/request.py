@@ -16,7 +16,7 @@ STATING = frozenset({"create", "update", "patch"})
 WRITING = STATING | {"delete", "deletecollection"}
 _CONNECTING = ("exec", "attach", "portforward", "proxy")
 _MAX_PATHS = 200
-_DECISION = "authorization.k8s.io/decision"
+DECISION, FORBID = "authorization.k8s.io/decision", "forbid"
 _TRUNCATED = "audit.k8s.io/truncated"
 _FIRST_CODE, _FIRST_ERROR, _REFUSALS = 100, 400, (401, 403)
 
@@ -28,7 +28,7 @@ def outcome(event: Event) -> str | None:
     Failed is any other 4xx or 5xx: not found, conflict, invalid. Null when there is no answer yet.
     """
     code = event.responseStatus.code if event.responseStatus else None
-    if code in _REFUSALS or (event.annotations and event.annotations.get(_DECISION) == "forbid"):
+    if code in _REFUSALS or (event.annotations and event.annotations.get(DECISION) == FORBID):
         return "denied"
     if code is None or code < _FIRST_CODE:
         return None

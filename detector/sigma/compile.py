@@ -1,233 +1,40 @@
-"""Predicates → one fast function per kind of request.
+"""Predicates → one program per kind of request.
 
 What the key of a request decides (`detector.sigma.facets`) is decided once per key, so that an event meets only the
-rules that can hold for it. Equal questions are asked once per event whichever rules ask them. The generated source
-contains only names made here; every value from a rule is bound, never written into it.
+rules that can hold for it. Rules that begin with the same question share it: where the answer is no (there is no pod
+spec), none of them is asked further.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable
+from itertools import takewhile
 from typing import Any
 
 from detector.event import Event
 from detector.fields import field_named
-from detector.sigma.facets import Key, decisive, resources, specialise
+from detector.sigma.closures import Test, all_of, cost, test_of, viewer
+from detector.sigma.facets import Key, decisive, needs, resources, specialise
 from detector.sigma.index import Index, Numbered, file_rules
-from detector.sigma.path import Path, leaves, parse
-from detector.sigma.predicate import (
-    COMPARE,
-    FALSE,
-    RAW,
-    TESTS,
-    And,
-    Atom,
-    Const,
-    Each,
-    Not,
-    Or,
-    Predicate,
-    Since,
-    holds,
-    keyword_texts,
-    simplify,
-    texts,
-)
+from detector.sigma.path import Path, parse
+from detector.sigma.predicate import FALSE, And, Atom, Each, Or, Predicate, simplify
 
 Program = Callable[[Event, int], list[int]]
 """Gives the numbers of the rules that hold for an event at a time (microseconds)."""
 
+Parted = tuple[int, tuple[Predicate, ...]]
+"""The number of a rule and the parts of it that must all hold."""
+
 PROGRAMS = 4096
 """Compiled programs kept; more are needed only when somebody sends every kind of request there is."""
-WARM = 50
-"""Events after which a program is written; most kinds of request are rarer than that."""
-CHEAP = ("verb", "stage", "objectRef", "responseStatus", "outcome", "actor", "level", "key")
-COST = {
-    "equal": 0,
-    "null": 0,
-    "exists": -1,
-    "startswith": 1,
-    "endswith": 1,
-    "contains": 2,
-    "cidr": 4,
-    "re": 6,
-    "keyword": 99,
-}
-
-
-class Writer:
-    """Writes the source of one program and collects what it refers to."""
-
-    def __init__(self) -> None:
-        self.names: dict[Any, str] = {}
-        self.bound: dict[str, Any] = {}
-        self.locals: list[str] = []
-
-    def program(self, rules: list[tuple[int, Predicate]]) -> Program:
-        """Compile the rules (number and predicate) into one function."""
-        body = [f"    if {self.expression(predicate)}: hits.append({number})" for number, predicate in rules]
-        start = f"    {' = '.join(self.locals)} = None" if self.locals else "    pass"
-        source = "\n".join(["def program(event, now):", "    hits = []", start, *body, "    return hits"])
-        exec(compile(source, "<rules>", "exec"), self.bound)  # noqa: S102 (only names made here, values are bound)
-        program: Program = self.bound["program"]
-        return program
-
-    def expression(self, predicate: Predicate) -> str:
-        """Write a predicate as a Python expression over ``event`` and ``now``."""
-        match predicate:
-            case And() | Or():
-                joint = " and " if isinstance(predicate, And) else " or "
-                return "(" + joint.join(self.expression(part) for part in sorted(predicate.parts, key=cost)) + ")"
-            case Not():
-                return f"(not {self.expression(predicate.part)})"
-            case Since():
-                return f"(now >= {self.bind(predicate.time)})"
-            case Const():
-                return str(predicate.value)
-            case Atom(kind="equal"):
-                disjoint = self.bind(frozenset(predicate.operands).isdisjoint)
-                return self.remember(predicate, f"not {disjoint}({self.field(predicate)})")
-            case Atom(kind="exists" | "null") if (scalar := predicate.path.scalar_getter()) is not None:
-                present = self.remember(
-                    (predicate.path, "exists"), f"{self.bind(_present)}({self.bind(scalar)}(event))"
-                )
-                return present if predicate.kind == "exists" else f"(not {present})"
-            case Atom():
-                return self.remember(predicate, f"{self.bind(question(predicate))}({self.field(predicate)})")
-        return self.remember(predicate, f"{self.bind(test_of(predicate))}(event, now)")
-
-    def field(self, atom: Atom) -> str:
-        """Write the expression for what an atom looks at: the values or texts of its field."""
-        if atom.kind in {"keyword", "fieldref"}:
-            return "event"
-        mode = mode_of(atom)
-        scalar = atom.path.scalar_getter() if mode == "lower" else None
-        if scalar is None:
-            return self.remember((atom.path, mode), f"{self.bind(viewer(atom.path, mode))}(event)")
-        lower, others = f"(x := {self.bind(scalar)}(event)).__class__ is {self.bind(str)}", self.bind(_texts)
-        return self.remember((atom.path, mode), f"((x.lower(),) if {lower} else () if x is None else {others}(x))")
-
-    def remember(self, what: Any, expression: str) -> str:
-        """Write an expression that is worked out at most once per event."""
-        name = self.names.get(what)
-        if name is None:
-            name = self.names[what] = f"v{len(self.locals)}"
-            self.locals.append(name)
-        return f"({name} if {name} is not None else ({name} := {expression}))"
-
-    def bind(self, value: Any) -> str:
-        """Give the name under which a value is handed to the program."""
-        name = f"b{len(self.bound)}"
-        self.bound[name] = value
-        return name
-
-
-def cost(predicate: Predicate) -> float:
-    """Guess how dear a predicate is to work out, so that the cheap part of an ``and`` goes first."""
-    match predicate:
-        case Atom():
-            return COST.get(predicate.kind, 3) + (0 if predicate.path.root.startswith(CHEAP) else 5)
-        case Each():
-            return 20 + cost(predicate.body)
-        case And() | Or():
-            return sum(map(cost, predicate.parts))
-        case Not():
-            return cost(predicate.part)
-        case _:
-            return 0
-
-
-def mode_of(atom: Atom) -> str:
-    """Name how an atom wants to see its field: raw values, or texts, lower-cased or as they are."""
-    return "raw" if atom.kind in RAW else "cased" if atom.cased else "lower"
-
-
-def viewer(path: Path, mode: str) -> Callable[[Any], Sequence[Any]]:
-    """Give the function that reads a field in one of those ways."""
-    getter = path.getter()
-    if mode == "raw":
-        return getter
-    cased = mode == "cased"
-    return lambda subject: texts(getter(subject), cased=cased)
-
-
-def _texts(value: Any) -> Sequence[str]:
-    if value.__class__ is bool:
-        return _BOOLEANS[value]
-    return texts(leaves(value))
-
-
-_BOOLEANS: dict[bool, Sequence[str]] = {True: ("true",), False: ("false",)}
-
-
-def _present(value: Any) -> bool:
-    return value is not None and (value.__class__ is not list or bool(leaves(value)))
-
-
-def question(atom: Atom) -> Callable[[Any], bool]:
-    """Give the function that answers an atom for what `Writer.field` hands it."""
-    if atom.kind == "null":
-        return lambda values: not values
-    if atom.kind == "exists":
-        return bool
-    if atom.kind == "equal":
-        disjoint = frozenset(atom.operands).isdisjoint
-        return lambda items: not disjoint(items)
-    if atom.kind == "keyword":
-        return lambda event: any(operand in item for item in keyword_texts(event) for operand in atom.operands)
-    if atom.kind == "fieldref":
-        return _reference(atom)
-    test = TESTS[atom.kind](atom.operands)
-
-    def ask(items: list[Any]) -> bool:
-        for item in items:  # noqa: SIM110 (any() costs a generator per question)
-            if test(item):
-                return True
-        return False
-
-    return ask
-
-
-def _reference(atom: Atom) -> Callable[[Any], bool]:
-    (other, compare), mine = atom.operands, viewer(atom.path, "lower")
-    theirs, same = viewer(other, "lower"), COMPARE[compare]
-    return lambda subject: any(same(item, wanted) for wanted in theirs(subject) for item in mine(subject))
-
-
-Test = Callable[[Any, int], bool]
-"""Tells whether a predicate holds of an event or a list element at a time."""
-
-
-def test_of(predicate: Predicate) -> Test:
-    """Compile a predicate into closures: sooner made than a program, slower to run."""
-    match predicate:
-        case Atom():
-            return _atom_test(predicate)
-        case Each():
-            getter, body = predicate.path.getter(), test_of(predicate.body)
-            return lambda subject, now: any(body(element, now) for element in getter(subject))
-        case And():
-            parts = [test_of(part) for part in sorted(predicate.parts, key=cost)]
-            return lambda subject, now: all(part(subject, now) for part in parts)
-        case Or():
-            parts = [test_of(part) for part in sorted(predicate.parts, key=cost)]
-            return lambda subject, now: any(part(subject, now) for part in parts)
-        case Not():
-            inner = test_of(predicate.part)
-            return lambda subject, now: not inner(subject, now)
-    return lambda subject, now: holds(predicate, subject, now)
-
-
-def _atom_test(atom: Atom) -> Test:
-    ask = question(atom)
-    if atom.kind in {"keyword", "fieldref"}:
-        return lambda subject, now: ask(subject)
-    view = viewer(atom.path, mode_of(atom))
-    return lambda subject, now: ask(view(subject))
 
 
 def guarded(predicate: Predicate) -> Predicate:
-    """Put before a predicate the question without which it cannot hold: is there a pod spec, for fields within one."""
+    """Put before a predicate the question without which it cannot hold: is there a pod spec, for fields within one.
+
+    Rules that share that question are all answered by one no.
+    """
     within = _within(predicate)
     if within is None:
         return predicate
@@ -239,7 +46,7 @@ def _within(predicate: Predicate) -> str | None:
     match predicate:
         case Atom() | Each() if isinstance(predicate, Each) or predicate.kind not in {"null", "keyword"}:
             field = field_named(predicate.path.root)
-            return (field.within or (field.name if predicate.path.keys else None)) if field else None
+            return (field.within or (field.name if predicate.path.keys or field.manifold else None)) if field else None
         case And():
             return next((found for part in predicate.parts if (found := _within(part)) is not None), None)
         case Or():
@@ -254,11 +61,16 @@ class Compiler:
     def __init__(self, rules: Iterable[Numbered]) -> None:
         self.anywhere: list[Numbered] = []
         self.at: dict[str, list[Numbered]] = {}
-        self.programs: dict[tuple[Numbered, ...], Program | None] = {(): None}
+        self.needs: dict[int, tuple[tuple[int, frozenset[str]], ...]] = {}
+        """By the number of a rule: the facets without which it cannot hold."""
+        self.programs: dict[Key, Program | None] = {}
+        self.shared: dict[tuple[Numbered, ...], Program | None] = {(): None}
+        """Programs by what is left of the rules: many keys leave the same."""
         self.indexes: dict[Any, Index] = {}
         self.tests: dict[Predicate, Test] = {}
         for number, predicate in rules:
             rule = (number, decisive(guarded(simplify(predicate))))
+            self.needs[number] = needs(rule[1])
             places = resources(rule[1])
             if places is None:
                 self.anywhere.append(rule)
@@ -267,24 +79,55 @@ class Compiler:
 
     def program(self, key: Key) -> Program | None:
         """Give the program of what is left of the rules for one key; None when none can hold."""
+        if key not in self.programs:
+            if len(self.programs) >= PROGRAMS:
+                self.programs.clear()
+            self.programs[key] = self._program(tuple(self._left(key)))
+        return self.programs[key]
+
+    def _left(self, key: Key) -> Iterable[Numbered]:
         near = self.at.get(key[1], []) if key[1] is not None else []
-        left = ((number, specialise(rule, key)) for number, rule in near + self.anywhere)
-        return self._program(tuple(rule for rule in left if rule[1] != FALSE))
+        for number, predicate in near + self.anywhere:
+            if all(key[facet] in words for facet, words in self.needs[number]):
+                left = specialise(predicate, key)
+                if left != FALSE:
+                    yield number, left
 
     def _program(self, rules: tuple[Numbered, ...]) -> Program | None:
-        if rules not in self.programs:
-            if len(self.programs) >= PROGRAMS:
-                self.programs = {(): None}
+        if rules not in self.shared:
+            if len(self.shared) >= PROGRAMS:
+                self.shared = {(): None}
                 self.indexes.clear()
                 self.tests.clear()
-            self.programs[rules] = self._compile(list(rules))
-        return self.programs[rules]
+            self.shared[rules] = self._compile(list(rules))
+        return self.shared[rules]
 
     def _compile(self, rules: list[Numbered]) -> Program:
         always, filed = file_rules(rules)
-        asked = _warming([(number, self._test(rule)) for number, rule in always], lambda: Writer().program(always))
+        asked = self._tree(in_parts(always))
         indexes = [self._index(path, cased, members) for (path, cased), members in filed.items()]
         return _indexed(asked, indexes) if indexes else asked
+
+    def _tree(self, rules: list[Parted]) -> Program:
+        """Compile rules in parts, all of which must hold: equal first parts are asked once for all their rules."""
+        below: dict[Predicate, list[Parted]] = {}
+        for number, parts in rules:
+            below.setdefault(parts[0], []).append((number, parts))
+        alone = [(self._tests(parts), number) for ((number, parts), *others) in below.values() if not others]
+        together = [self._branch(members) for members in below.values() if len(members) > 1]
+        return _asking(alone, together)
+
+    def _branch(self, members: list[Parted]) -> tuple[Test, Program]:
+        """Compile rules that begin with the same parts."""
+        columns = takewhile(lambda column: len(set(column)) == 1, zip(*(parts for _, parts in members), strict=False))
+        same = [column[0] for column in columns]
+        rest = [(number, parts[len(same) :]) for number, parts in members]
+        whole = [number for number, parts in rest if not parts]
+        below = self._tree([(number, parts) for number, parts in rest if parts])
+        return self._tests(same), (lambda event, now: whole + below(event, now)) if whole else below
+
+    def _tests(self, parts: Iterable[Predicate]) -> Test:
+        return all_of([self._test(part) for part in parts])
 
     def _test(self, predicate: Predicate) -> Test:
         if predicate not in self.tests:
@@ -295,23 +138,29 @@ class Compiler:
         name = (path, cased, tuple(members))
         if name not in self.indexes:
             compiled = [(atom, self._program((rule,))) for atom, rule in members]
-            self.indexes[name] = Index(viewer(path, "cased" if cased else "lower"), compiled)
+            self.indexes[name] = Index(viewer(path, cased=cased), compiled)
         return self.indexes[name]
 
 
-def _warming(tests: list[tuple[int, Test]], compile_: Callable[[], Program]) -> Program:
-    """Ask by closures at first; write a program when enough events have come to repay it."""
-    fast: Program | None = None
-    left = WARM
+def in_parts(rules: list[Numbered]) -> list[Parted]:
+    """Cut rules into the parts that must all hold, cheap ones first, and of those the ones that many rules share."""
+    parts = [(number, rule.parts if isinstance(rule, And) else (rule,)) for number, rule in rules]
+    users = Counter(part for _, each in parts for part in each)
+    return [(number, tuple(sorted(each, key=lambda part: (cost(part), -users[part])))) for number, each in parts]
 
+
+def _asking(alone: list[tuple[Test, int]], together: list[tuple[Test, Program]]) -> Program:
     def program(event: Event, now: int) -> list[int]:
-        nonlocal fast, left
-        if fast is not None:
-            return fast(event, now)
-        left -= 1
-        if not left:
-            fast = compile_()
-        return [number for number, test in tests if test(event, now)]
+        hits = []
+        for test, number in alone:
+            if test(event, now):
+                hits.append(number)
+        for test, below in together:
+            if test(event, now):
+                hits += below(event, now)
+        if hits:
+            hits.sort()
+        return hits
 
     return program
 

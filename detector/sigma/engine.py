@@ -10,7 +10,7 @@ from detector.finding import Finding, Level, RuleInfo, make_id
 from detector.sigma.compile import PROGRAMS, Compiler, Program
 from detector.sigma.correlate import Correlator
 from detector.sigma.explain import reasons, shown_fields
-from detector.sigma.facets import Key, Vocabulary
+from detector.sigma.facets import LONGEST, Traits, Vocabulary
 from detector.sigma.findings import crossed, failure, finding
 from detector.sigma.load import RuleSet
 from detector.sigma.predicate import holds
@@ -18,7 +18,7 @@ from detector.sigma.rule import Rule
 
 REQUESTS = 80_000
 """Long requests remembered (a quarter of it while seen once), so that the second stage of one does not count again."""
-RECEIVED, COMPLETE = "RequestReceived", "ResponseComplete"
+COMPLETE = "ResponseComplete"
 SWITCHING = 101
 """The answer to exec, attach and port-forward."""
 ALL = "(all rules)"
@@ -39,8 +39,8 @@ class Compiled:
             False: Compiler(numbered),
             True: Compiler(one for one in numbered if self.rules[one[0]].early),
         }
-        self.programs: dict[tuple[Key, bool], Program | None] = {}
-        """The programs made so far, by the key of the request and whether it is only received yet."""
+        self.programs: dict[Traits, Program | None] = {}
+        """The programs lately used, by the traits of the request."""
         self.feeds = self._wire()
 
     def _wire(self) -> dict[int, list[tuple[int, int]]]:
@@ -52,11 +52,13 @@ class Compiled:
                 feeds.setdefault(numbers[base], []).append((number, index))
         return feeds
 
-    def program(self, key: Key, *, early: bool) -> Program | None:
-        """Make the program for a key, and remember it; None when no rule can hold."""
+    def program(self, event: Event, traits: Traits) -> Program | None:
+        """Give the program for an event, and remember it by its traits; None when no rule can hold."""
+        program = self._compilers[traits[0]].program(self.vocabulary.key(event))
         if len(self.programs) >= PROGRAMS:
             self.programs.clear()
-        program = self.programs[key, early] = self._compilers[early].program(key)
+        if all(len(word) <= LONGEST for word in traits if isinstance(word, str)):
+            self.programs[traits] = program
         return program
 
 
@@ -71,22 +73,22 @@ class SigmaDetector:
         """Ids of rules that raised, and how often."""
         self.silenced: dict[str, int] = {}
         """Titles of filters, and how many findings each has silenced."""
-        self._key, self._programs = compiled.vocabulary.key, compiled.programs
+        self._traits, self._programs = compiled.vocabulary.traits, compiled.programs
         self._requests: BoundedMap[str] = BoundedMap(REQUESTS)
 
     def check(self, event: Event, now: int) -> list[Finding]:
         """Give the findings on one event at time ``now`` (microseconds)."""
-        key = (self._key(event), event.stage == RECEIVED)
+        traits = self._traits(event)
         try:
-            program = self._programs[key]
+            program = self._programs[traits]
         except KeyError:
-            program = self._compiled.program(key[0], early=key[1])
+            program = self._compiled.program(event, traits)
         if program is None:
             return []
         try:
             hits = program(event, now)
         except Exception:  # a rule that raises must not cost the others
-            hits = self._one_by_one(event, now, early=key[1])
+            hits = self._one_by_one(event, now, early=traits[0])
         return self._findings(event, now, hits) if hits else []
 
     def _one_by_one(self, event: Event, now: int, *, early: bool) -> list[int]:

@@ -8,9 +8,11 @@ that no rule names are all one word, `OTHER`, so that a client cannot cause comp
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from detector.event import Event
 from detector.fields import all_fields
+from detector.fields.request import DECISION, FORBID
 from detector.sigma.path import Path, parse
 from detector.sigma.predicate import (
     COMPARED,
@@ -32,8 +34,11 @@ from detector.sigma.predicate import (
 
 OTHER = "\0other"
 """Stands for every word of a facet that no rule names."""
-STRANGERS = 4096
-"""So many other words are remembered, to look them up faster."""
+RECEIVED = "RequestReceived"
+ACTORS = 16_384
+"""So many users are remembered with what they are."""
+LONGEST = 256
+"""Longer names and words are not remembered: clients choose some of them."""
 
 NAMES = (
     "verb",
@@ -48,68 +53,69 @@ NAMES = (
 )
 FACETS = {parse(name)[0]: number for number, name in enumerate(NAMES)}
 (RESOURCE,), (KEY,) = parse("objectRef.resource"), parse("key")
-_RESOURCE, _SUBRESOURCE = 1, 2
-_FIELDS = all_fields()
+_RESOURCE, _SUBRESOURCE, _ACTOR = 1, 2, 6
+_FIELDS = tuple(path.getter() for path in FACETS)
+_impersonation = all_fields()["impersonation"].compute
 
 Key = tuple[str | None, ...]
 """The facets of a request in the order of `NAMES`: lower case, `OTHER`, or None where it has none."""
 
-
-class Words(dict[str | int | None, str | None]):
-    """The words of one facet that rules name: looks up a word as it comes, gives it lower-cased, or `OTHER`."""
-
-    def __missing__(self, word: str | int) -> str | None:
-        known = self.get((text(word) or "").lower(), OTHER)
-        if len(self) < STRANGERS:
-            self[word] = known
-        return known
+Traits = tuple[Any, ...]
+"""What the key of a request follows from as it stands in the record, and whether the request is only received yet."""
 
 
 class Vocabulary:
     """The words rules name, and with them the key of an event."""
 
     def __init__(self, predicates: Iterable[Predicate]) -> None:
-        self.words = tuple(Words({None: None}) for _ in NAMES)
+        self.words: tuple[set[str], ...] = tuple(set() for _ in NAMES)
         for predicate in predicates:
             for atom in atoms(predicate):
                 if atom.kind == "equal":
                     self._learn(atom.path, [str(operand).lower() for operand in atom.operands])
-        self._look_up = tuple(words.__getitem__ for words in self.words)
         self._actors: dict[str, Key] = {}
 
     def _learn(self, path: Path, operands: list[str]) -> None:
         if path in FACETS:
-            self.words[FACETS[path]].update((word, word) for word in operands)
+            self.words[FACETS[path]].update(operands)
         elif path == KEY:
             for resource, _, subresource in (operand.partition("/") for operand in operands):
-                self.words[_RESOURCE][resource] = resource
-                self.words[_SUBRESOURCE][subresource] = subresource
+                self.words[_RESOURCE].add(resource)
+                self.words[_SUBRESOURCE].add(subresource)
 
     def key(self, event: Event) -> Key:
         """Give the key of an event."""
-        verbs, resources, subresources, outcomes, codes, impersonations, *_ = self._look_up
-        ref, status, user = event.objectRef, event.responseStatus, event.user
-        actor = self._actors.get(user.username) if user is not None and user.username else None
+        return tuple(self._word(number, field(event)) for number, field in enumerate(_FIELDS))
+
+    def _word(self, number: int, values: list[Any]) -> str | None:
+        if not values:
+            return None
+        word = (text(values[0]) or "").lower()
+        return word if word in self.words[number] else OTHER
+
+    def traits(self, event: Event) -> Traits:
+        """Give quickly what the key of an event follows from: equal traits mean equal keys."""
+        ref, status, user, notes = event.objectRef, event.responseStatus, event.user, event.annotations
+        name = None if user is None else user.username
         return (
-            verbs(event.verb),
-            None if ref is None else resources(ref.resource),
-            None if ref is None else subresources(ref.subresource),
-            outcomes(_outcome(event)),
-            None if status is None else codes(status.code),
-            None if event.impersonatedUser is None else impersonations(_impersonation(event)),
-            *(actor or self._actor(event)),
+            event.stage == RECEIVED,
+            event.verb,
+            None if ref is None else ref.resource,
+            None if ref is None else ref.subresource,
+            None if status is None else status.code,
+            notes is not None and notes.get(DECISION) == FORBID,
+            None if event.impersonatedUser is None else _impersonation(event),
+            (self._actors.get(name) or self._actor(event, name)) if name else None,
         )
 
-    def _actor(self, event: Event) -> Key:
-        """Work out the facets of the actor, and remember them for the next event of the same user."""
-        facets = tuple(words(field(event)) for words, field in zip(self._look_up[-len(_ACTOR) :], _ACTOR, strict=True))
-        if event.user is not None and event.user.username and len(self._actors) < STRANGERS:
-            self._actors[event.user.username] = facets
+    def _actor(self, event: Event, name: str) -> Key:
+        """Give the facets of the actor, and remember them for the next event of the same user."""
+        facets = self.key(event)[_ACTOR:]
+        if len(self._actors) >= ACTORS:
+            self._actors.clear()
+        if len(name) <= LONGEST:
+            self._actors[name] = facets
         return facets
-
-
-_outcome, _impersonation = _FIELDS["outcome"].compute, _FIELDS["impersonation"].compute
-_ACTOR = tuple(_FIELDS[name].compute for name in ("actor.kind", "actor.namespace", "actor.builtin"))
 
 
 def specialise(predicate: Predicate, key: Key) -> Predicate:
@@ -168,6 +174,16 @@ def _value(path: Path, key: Key) -> str | None:
         return key[FACETS[path]]
     resource, subresource = key[_RESOURCE], key[_SUBRESOURCE]
     return f"{resource}/{subresource}" if resource and subresource else resource or None
+
+
+def needs(predicate: Predicate) -> tuple[tuple[int, frozenset[str]], ...]:
+    """Give facets by number, each with words of which a request must have one for a simplified predicate to hold."""
+    parts = predicate.parts if isinstance(predicate, And) else (predicate,)
+    return tuple(
+        (FACETS[part.path], frozenset(part.operands))
+        for part in parts
+        if isinstance(part, Atom) and part.kind == "equal" and not part.cased and part.path in FACETS
+    )
 
 
 def resources(predicate: Predicate) -> frozenset[str] | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -58,22 +59,17 @@ class Path(msgspec.Struct, frozen=True):
 
     def scalar_getter(self) -> Callable[[Any], Any] | None:
         """Give a faster function for paths that mostly lead to one plain value; None where that cannot be."""
-        root = _root(self, once=True) if self.root else None
-        if root is None or len(self.keys) > (self.root in _STRUCTS):
+        if not self.root or len(self.keys) > (self.root in _STRUCTS):
             return None
         if not self.keys:
-            return root
+            return _root(self)
         name, (key,) = self.root, self.keys
         return lambda event: None if (struct := getattr(event, name)) is None else getattr(struct, key, None)
 
 
-def _root(path: Path, *, once: bool = False) -> Callable[[Event], Any]:
-    """Give the function for the root; ``once``: the caller remembers the value, nobody else needs to."""
+def _root(path: Path) -> Callable[[Event], Any]:
     field = field_named(path.root)
-    if field is not None:
-        return field.compute if once and not field.shared else field.get
-    attribute = _BODIES.get(path.root, path.root)
-    return lambda event: getattr(event, attribute)
+    return attrgetter(_BODIES.get(path.root, path.root)) if field is None else field.get
 
 
 def _struct_getter(root: Callable[[Event], Any], keys: tuple[str, ...]) -> Callable[[Event], list[Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -102,8 +103,7 @@ def texts(values: Iterable[Any], *, cased: bool = False) -> list[str]:
 
 
 def _equal(operands: tuple[Any, ...]) -> Test:
-    wanted = frozenset(operands)
-    return lambda item: item in wanted
+    return frozenset(operands).__contains__
 
 
 def _starts(operands: tuple[Any, ...]) -> Test:
@@ -122,8 +122,9 @@ def _contains(operands: tuple[Any, ...]) -> Test:
 
 
 def _matches(operands: tuple[Any, ...]) -> Test:
-    searches = [regex(operand).search for operand in operands]
-    return lambda item: any(search(item) for search in searches)
+    searches = [pattern.search for pattern in _patterns(operands)]
+    # As bytes, because of a text the library counts the characters before and after.
+    return lambda item: any(search(item.encode()) for search in searches)
 
 
 def quiet() -> Any:
@@ -141,6 +142,14 @@ def regex(pattern: str) -> Any:
     except re2.error as error:
         reason = error.args[0]
         raise ValueError(reason.decode() if isinstance(reason, bytes) else str(reason)) from None
+
+
+def _patterns(operands: tuple[str, ...]) -> list[Any]:
+    """Compile regular expressions, those of one question as one where they fit together."""
+    if len(operands) > 1:
+        with suppress(ValueError):
+            return [regex("|".join(f"(?:{operand})" for operand in operands))]
+    return [regex(operand) for operand in operands]
 
 
 def _in_network(operands: tuple[Any, ...]) -> Test:
@@ -191,7 +200,8 @@ def passing(atom: Atom, subject: Any) -> list[Any]:
     """List the values of the atom's field in an event (or element) that pass; for ``null`` a list of None."""
     if atom.kind == "keyword":
         return [item for item in keyword_texts(subject) if _contains(atom.operands)(item)]
-    values = atom.path.getter()(subject)
+    getter, test = _ready(atom)
+    values = getter(subject)
     if atom.kind == "null":
         return [] if values else [None]
     if atom.kind == "exists":
@@ -199,9 +209,15 @@ def passing(atom: Atom, subject: Any) -> list[Any]:
     if atom.kind == "fieldref":
         return _passing_reference(atom, values, subject)
     if atom.kind in RAW:
-        return list(filter(TESTS[atom.kind](atom.operands), values))
-    test = TESTS[atom.kind](atom.operands)
+        return list(filter(test, values))
     return [value for value in values for item in texts([value], cased=atom.cased) if test(item)]
+
+
+@lru_cache(maxsize=4096)
+def _ready(atom: Atom) -> tuple[Callable[[Any], list[Any]], Test]:
+    """Give how to read an atom's field and how to test one value of it (nothing passes where that is no test)."""
+    test = TESTS[atom.kind](atom.operands) if atom.kind in TESTS else bool
+    return atom.path.getter(), test
 
 
 def _passing_reference(atom: Atom, values: list[Any], subject: Any) -> list[Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from detector.event import Event
 from detector.finding import Finding, Level
-from detector.sigma import compile as compiling
 from detector.sigma import engine, predicate
 from detector.sigma.engine import ALL, Compiled, SigmaDetector
 from detector.sigma.load import load
@@ -103,7 +103,7 @@ def test_a_rule_shows_the_fields_it_names_when_they_have_a_value() -> None:
 
 
 @pytest.fixture
-def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+def broken(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Make every ``contains`` test raise."""
 
     def contains(operands: tuple[Any, ...]) -> Any:
@@ -112,8 +112,10 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return test
 
-    for module in (predicate, compiling):
-        monkeypatch.setitem(module.TESTS, "contains", contains)
+    monkeypatch.setitem(predicate.TESTS, "contains", contains)
+    predicate._ready.cache_clear()
+    yield
+    predicate._ready.cache_clear()
 
 
 @pytest.mark.usefixtures("broken")
