@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ import yaml
 from yaml.constructor import SafeConstructor
 
 from detector.errors import RuleError
+
+DEEPEST, SUSPICIOUS = 1000, 5000
+"""How deep YAML may be nested, and how many brackets are looked at more closely."""
 
 
 class RuleFile(msgspec.Struct, frozen=True):
@@ -120,6 +124,8 @@ def nodes(file: RuleFile) -> tuple[Any, ...]:
 @lru_cache(maxsize=16)
 def _composed(file: RuleFile) -> tuple[tuple[Any, ...], RuleError | None]:
     found: list[Any] = []
+    if _too_deep(file.text):
+        return (), RuleError(f"not YAML for rules: nested more than {DEEPEST} times", file.path, 1, 1)
     try:
         for node in yaml.compose_all(file.text, Loader=yaml.CSafeLoader):
             found.append(node)
@@ -128,6 +134,19 @@ def _composed(file: RuleFile) -> tuple[tuple[Any, ...], RuleError | None]:
     except (yaml.YAMLError, RecursionError) as error:
         return tuple(found), RuleError(f"not YAML: {error}", file.path)
     return tuple(found), None
+
+
+def _too_deep(text: str) -> bool:
+    """Tell whether composing would end the process: libyaml goes down by recursion, without a limit."""
+    if sum(map(text.count, ("[", "{", "- - ", "? ? "))) < SUSPICIOUS:
+        return False
+    depth = 0
+    with suppress(yaml.YAMLError):  # told when it is composed
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                return True
+    return False
 
 
 def _located(file: RuleFile, message: str, mark: Any) -> RuleError:

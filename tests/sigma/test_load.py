@@ -161,5 +161,11 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
         read_files([tmp_path / "empty"])
 
 
+@pytest.mark.parametrize("opener", ["[", "{a: ", "- "])
+@pytest.mark.parametrize("times", [4_000, 100_000])
+def test_yaml_without_a_bottom_is_an_error_and_not_the_end(opener: str, times: int) -> None:
+    assert refused(f"title:\n {opener * times}").path == "r.yml"
+
+
 def test_empty_documents_are_passed_over() -> None:
     assert [document.number for document in documents(RuleFile("r.yml", f"---\n---\n{GOOD}"))[0]] == [1]
