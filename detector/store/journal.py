@@ -6,7 +6,6 @@ import os
 import sqlite3
 import threading
 from concurrent.futures import Future
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -55,14 +54,14 @@ class Journal:
         self._connection = open_database(path, JOURNAL)
         try:
             with explained(path):
-                self._measure()
+                self._measure(self._connection)
                 digests = 'SELECT digest, "offset", received_at FROM digests ORDER BY "offset"'
                 self._resends = Resends(self._connection.execute(digests))
             self._reader = JournalReader(path)
         except BaseException:
             self._connection.close()
             raise
-        self._writer = Writer(self._connection, path)
+        self._writer = Writer(self._connection, path, self._measure)
 
     def append(
         self,
@@ -90,7 +89,7 @@ class Journal:
             entry = _Unwritten(self._compressor, body, (kind.value, cluster, received_at, events, len(body)))
             entry.digest, entry.forgotten = digest, self._resends.oldest()
             self._waiting += len(body)
-            written = self._writer.submit(entry.write, prepare=entry.pack, committed=self._committed)
+            written = self._writer.submit(entry.write, prepare=entry.pack)
             if digest is not None:
                 self._resends.begin(digest, received_at, written)
         written.add_done_callback(partial(self._settled, len(body), digest))
@@ -142,16 +141,12 @@ class Journal:
             return StoreFullError(f"{self.path}: less than {self.reserve} bytes are free on the disk: {FREE_SPACE}")
         return None
 
-    def _measure(self) -> None:
-        first, last = self._connection.execute(
+    def _measure(self, connection: sqlite3.Connection) -> None:
+        first, last = connection.execute(
             'SELECT (SELECT min("offset") FROM entries), (SELECT max("offset") FROM entries)'
         ).fetchone()
         self.first, self.last = (0, -1) if last is None else (first, last)
-        self.used, self._spare = sizes(self._connection)
-
-    def _committed(self, _: object) -> None:
-        with suppress(sqlite3.Error):  # the entry is on the disk, whatever else is wrong
-            self._measure()
+        self.used, self._spare = sizes(connection)
 
     def _settled(self, size: int, digest: bytes | None, written: Future[Appended]) -> None:
         with self._lock:
@@ -160,7 +155,7 @@ class Journal:
                 self._resends.settle(digest, written)
 
     def _prune(self, upto: int, before: int, done: Future[int]) -> None:
-        some = self._writer.submit(partial(self._delete, upto), committed=self._committed)
+        some = self._writer.submit(partial(self._delete, upto))
         some.add_done_callback(partial(self._pruned, upto, before, done))
 
     def _pruned(self, upto: int, before: int, done: Future[int], some: Future[int]) -> None:

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -64,12 +63,12 @@ class State:
         self._connection = open_database(path, STATE)
         try:
             self._reading = open_for_reading(path, STATE)
-            self.emitted_offset = int(self.meta(EMITTED) or -1)
-            self.lost_deliveries = int(self.meta(LOST) or 0)
+            with explained(path):
+                self._count(self._reading)
         except BaseException:
             self._connection.close()
             raise
-        self._writer = Writer(self._connection, path)
+        self._writer = Writer(self._connection, path, self._count)
 
     def emit(
         self,
@@ -84,7 +83,7 @@ class State:
         offsets, and no more before one that failed has been called again: what lies before an offset counts as stored.
         """
         emission = _Emission(offset, changed, deliver, decided, self._clock())
-        return self._writer.submit(emission.write, prepare=emission.prepare, committed=self._stored)
+        return self._writer.submit(emission.write, prepare=emission.prepare)
 
     def due(self, sink: str, now: int, limit: int) -> list[Delivery]:
         """Give what a sink is to hear now, oldest first; none while an older revision of its alert is put off."""
@@ -108,7 +107,7 @@ class State:
             if lost:
                 _set_meta(connection, LOST, str(int(_meta(connection, LOST) or 0) + lost))
 
-        return self._writer.submit(work, committed=self._stored)
+        return self._writer.submit(work)
 
     def redeliver(self, ids: Sequence[int] | None = None, sink: str | None = None) -> Future[int]:
         """Put failed deliveries back into the outbox: these ids, or those of a sink, or all. Gives how many."""
@@ -182,11 +181,9 @@ class State:
         with self._lock, explained(self.path):
             return query(self._reading)
 
-    def _stored(self, _: object) -> None:
-        """Hear, on the writer's thread, that what changes the numbers is on the disk."""
-        with suppress(sqlite3.Error):  # whatever else is wrong
-            self.emitted_offset = int(_meta(self._connection, EMITTED) or -1)
-            self.lost_deliveries = int(_meta(self._connection, LOST) or 0)
+    def _count(self, connection: sqlite3.Connection) -> None:
+        self.emitted_offset = int(_meta(connection, EMITTED) or -1)
+        self.lost_deliveries = int(_meta(connection, LOST) or 0)
 
 
 class _Emission:

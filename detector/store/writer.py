@@ -6,6 +6,7 @@ own, so that one which fails costs no other; futures resolve after COMMIT.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from detector.store.database import explain
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 GROUP = 256
 """Most pieces of work in one transaction."""
 
@@ -31,10 +34,8 @@ def _nothing(*_: object) -> None:
 class _Job(Generic[T]):
     """A piece of work, and what became of it."""
 
-    def __init__(
-        self, work: Callable[[sqlite3.Connection], T], prepare: Callable[[], None], committed: Callable[[T], None]
-    ) -> None:
-        self.work, self.prepare, self.committed = work, prepare, committed
+    def __init__(self, work: Callable[[sqlite3.Connection], T], prepare: Callable[[], None]) -> None:
+        self.work, self.prepare = work, prepare
         self.future: Future[T] = Future()
         self.results: list[T] = []
         self.error: Exception | None = None
@@ -66,11 +67,6 @@ class _Job(Generic[T]):
         """Tell the submitter, after COMMIT."""
         if self.error is not None:
             self.fail(self.error, path)
-            return
-        try:
-            self.committed(self.results[0])
-        except Exception as error:
-            self.fail(error, path)
         else:
             self.future.set_result(self.results[0])
 
@@ -82,29 +78,25 @@ class _Job(Generic[T]):
 class Writer:
     """The only writer of a database; owns the connection."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, path: Path, committed: Callable[[sqlite3.Connection], None] = _nothing
+    ) -> None:
+        """``committed`` is called, on the writer's thread, after each transaction and before anybody hears of it."""
         self.path = path
-        self._connection = connection
+        self._connection, self._committed = connection, committed
         self._queue: SimpleQueue[_Job[Any] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._closed = self._stopped = False
         self._thread = threading.Thread(target=self._run, name=f"writer of {path.name}", daemon=True)
         self._thread.start()
 
-    def submit(
-        self,
-        work: Callable[[sqlite3.Connection], T],
-        *,
-        prepare: Callable[[], None] = _nothing,
-        committed: Callable[[T], None] = _nothing,
-    ) -> Future[T]:
+    def submit(self, work: Callable[[sqlite3.Connection], T], *, prepare: Callable[[], None] = _nothing) -> Future[T]:
         """Have work done inside a transaction; the future gives its result, once that is on the disk.
 
-        ``prepare`` runs before the transaction begins and ``committed`` after its end, before anybody hears of the
-        result, all on the writer's thread. Whatever the work raises comes through the future, errors of SQLite as
-        StoreError; then nothing of it was written. May be called by any thread.
+        ``prepare`` is done before, outside the transaction, on the writer's thread too. Whatever the work raises comes
+        through the future, errors of SQLite as StoreError; then nothing of it was written. Any thread may call this.
         """
-        job = _Job(work, prepare, committed)
+        job = _Job(work, prepare)
         with self._lock:
             if not self._closed:
                 self._queue.put(job)
@@ -154,8 +146,15 @@ class Writer:
             for job in jobs:
                 job.fail(error, self.path)
         else:
+            self._tell()
             for job in jobs:
                 job.resolve(self.path)
+
+    def _tell(self) -> None:
+        try:
+            self._committed(self._connection)
+        except Exception as error:  # what is committed is committed, whatever else is wrong
+            log.error("%s: after a commit: %s", self.path, error)
 
     def _roll_back(self) -> None:
         with suppress(sqlite3.Error):  # the error that led here is the one to tell

@@ -28,7 +28,9 @@ class Numbers:
         self.statements: list[str] = []
         self.connection.set_trace_callback(self.statements.append)
         self.reading = open_for_reading(path, NUMBERS)
-        self.writer = Writer(self.connection, path)
+        self.seen: list[list[int]] = []
+        self.wrong: Exception | None = None
+        self.writer = Writer(self.connection, path, self.committed)
         self.gate = threading.Event()
 
     def block(self) -> None:
@@ -44,6 +46,11 @@ class Numbers:
 
     def add(self, number: int) -> Future[None]:
         return self.writer.submit(lambda connection: insert(connection, number))
+
+    def committed(self, _: sqlite3.Connection) -> None:
+        self.seen.append(self.stored())
+        if self.wrong:
+            raise self.wrong
 
     def stored(self) -> list[int]:
         return [number for (number,) in self.reading.execute("SELECT number FROM numbers ORDER BY number")]
@@ -76,13 +83,11 @@ def test_what_comes_during_a_commit_shares_the_next(numbers: Numbers) -> None:
 
 
 def test_a_future_resolves_only_after_commit(numbers: Numbers) -> None:
-    seen: list[list[int]] = []
-    future = numbers.writer.submit(
-        lambda connection: insert(connection, 1), committed=lambda _: seen.append(numbers.stored())
-    )
-    numbers.gate.set()
+    future = numbers.add(1)
+    future.add_done_callback(lambda _: numbers.seen.append([-1]))
     future.result(WAIT)
-    assert seen == [[1]]
+    numbers.add(2).result(WAIT)
+    assert numbers.seen == [[1], [-1], [1, 2]]
 
 
 def test_one_that_fails_costs_no_other(numbers: Numbers) -> None:
@@ -187,12 +192,9 @@ def test_a_disk_that_hangs_does_not_hang_the_end(tmp_path: Path) -> None:
     numbers.close()
 
 
-def test_a_result_counts_even_when_nobody_could_be_told(numbers: Numbers) -> None:
-    def fail(_: None) -> None:
-        raise RuntimeError("not told")
-
-    future = numbers.writer.submit(lambda connection: insert(connection, 1), committed=fail)
-    with pytest.raises(RuntimeError, match="not told"):
-        future.result(WAIT)
+def test_a_fault_after_a_commit_stops_nothing_and_is_told(numbers: Numbers, caplog: pytest.LogCaptureFixture) -> None:
+    numbers.wrong = RuntimeError("not told")
+    numbers.add(1).result(WAIT)
     numbers.add(2).result(WAIT)
     assert numbers.stored() == [1, 2]
+    assert "numbers.db: after a commit: not told" in caplog.text
