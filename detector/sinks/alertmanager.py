@@ -120,7 +120,11 @@ class Alertmanager(Sink):
             _, since = self._open.get(alert.id, (alert, self._clock.monotonic()))
             left = since + self._settings.hold.total_seconds() - self._clock.monotonic()
         record = alertmanager.encode(alert)
-        return {**record, "endsAt": rfc3339(self._clock.now() + int(left * SECOND))} if left > 0 else record
+        if left <= 0:
+            return record
+        # Never before it began, whatever this machine's clock says: Alertmanager would refuse it.
+        until = max(self._clock.now() + int(left * SECOND), alert.last_seen)
+        return {**record, "endsAt": rfc3339(until)}
 
     async def _post(self, records: list[dict[str, Any]]) -> None:
         """Post to all instances. Raises RetryError or RefusedError where none took the alerts."""

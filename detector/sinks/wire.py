@@ -16,6 +16,10 @@ POLL = 0.01
 """Seconds between looks at what the other machine has not acknowledged yet."""
 
 
+HEARD = 2
+"""Turns of the event loop after which it has taken note of what happened to a socket before."""
+
+
 class _Peer(asyncio.Protocol):
     """The other end of a connection: whether it is there, and whether all was written. What it says is dropped."""
 
@@ -60,17 +64,17 @@ class Stream:
             try:
                 transport.write(b"".join(b"%d %s" % (len(message), message) for message in messages))
                 await peer.empty.wait()
-                while not peer.lost and unacknowledged(transport):
+                while unacknowledged(transport) and not await _lost(transport, peer):
                     await self._clock.sleep(POLL)
             except BaseException:
                 self._drop()  # half a frame may have been sent
                 raise
-            if peer.lost:
-                raise RetryError(peer.lost)
+            if await _lost(transport, peer):
+                raise RetryError(peer.lost or "the connection was lost")
         return []
 
     async def _connected(self) -> tuple[asyncio.Transport, _Peer]:
-        if self._connection is None or self._connection[1].lost:
+        if self._connection is None or await _lost(*self._connection):
             self._drop()
             context = self._tls.context() if self._tls is not None else None
             loop = asyncio.get_running_loop()
@@ -95,6 +99,13 @@ class Stream:
                 await peer.closed.wait()
             finally:
                 transport.abort()
+
+
+async def _lost(transport: asyncio.Transport, peer: _Peer) -> bool:
+    """Tell whether a connection is of no more use; what the system has heard of by now counts."""
+    for _ in range(HEARD):
+        await asyncio.sleep(0)
+    return bool(peer.lost) or transport.is_closing()
 
 
 def unacknowledged(transport: asyncio.BaseTransport) -> int:
