@@ -228,7 +228,7 @@ class Daemon:
         """The process id of the fold, None while there is none."""
         assert self.process is not None
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, IndexError):
             return int(children.read_text().split()[0])
         return None
 
@@ -246,6 +246,11 @@ class Daemon:
         assert self.process.stderr is not None
         self.process.stderr.close()
         return code
+
+    def end(self) -> None:
+        """Leave nothing behind, whatever state it is in."""
+        if self.process is not None and self.process.stderr is not None and not self.process.stderr.closed:
+            self.kill()
 
     def stop(self) -> int:
         """End it in order; gives the exit code."""
@@ -296,8 +301,7 @@ def running(folder: Path, **settings: Any) -> Iterator[Daemon]:
     try:
         yield daemon.start()
     finally:
-        if daemon.process is not None and daemon.process.poll() is None:
-            daemon.kill()
+        daemon.end()
 
 
 def http_sink(receiver: Receiver, **more: Any) -> dict[str, Any]:

@@ -33,7 +33,7 @@ LINES = recorded() if ATTACK.exists() else []
 class Sender:
     """Posts bodies one after the other, each until it is answered with 200, as an API server with much patience."""
 
-    def __init__(self, daemon: Daemon, size: int = 20) -> None:
+    def __init__(self, daemon: Daemon, size: int = 40) -> None:
         self.daemon = daemon
         self.sent: list[bytes] = []
         """Bodies that were answered with 200."""
@@ -96,7 +96,7 @@ class History:
         with suppress(AssertionError):  # it may die before it listens
             self.daemon.listening()
         self.sender.begin()
-        wait_for(until, "a death")
+        wait_for(lambda: until() or self.dead(), "a death")
         self.sender.end()
         self.daemon.kill()
 
@@ -121,7 +121,7 @@ class History:
         kept = [one for record in JournalSource(self.daemon.data) for one in fingerprints(record.body)]
         assert len(kept) == len(set(kept))
         assert set(kept) >= {one for body in self.sender.sent for one in fingerprints(decode_batch(body))}
-        assert len(stored) > 5
+        assert stored
 
 
 @pytest.fixture
@@ -132,8 +132,7 @@ def history(tmp_path: Path) -> Iterator[History]:
             yield one
         finally:
             one.sender.end()
-            if one.daemon.process is not None and not one.dead():
-                one.daemon.kill()
+            one.daemon.end()
 
 
 @pytest.mark.parametrize("point", ["committed", "told", "emitted", "half a snapshot"])
