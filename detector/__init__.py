@@ -5,13 +5,14 @@ The stable embedding API is `Detector`, with `Finding` and `Level`.
 
 from __future__ import annotations
 
+from detector.version import __version__
+
 TYPE_CHECKING = False  # as in typing, which takes longer to import than all that is here
 if TYPE_CHECKING:
     from detector.finding import Finding, Level
     from detector.pipeline import Detector
 
-__all__ = ["Detector", "Finding", "Level"]
-__version__ = "0.1.0"
+__all__ = ["Detector", "Finding", "Level", "__version__"]
 
 
 def __getattr__(name: str) -> object:

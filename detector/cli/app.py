@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from detector import __version__
 from detector.cli import alerts, db, init, replay, rules, serve
+from detector.version import __version__
 
 app = typer.Typer(
     name="redshank",

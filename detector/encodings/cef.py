@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from detector import __version__
 from detector.encodings.jsontext import fit
 from detector.encodings.parts import LISTED, PRODUCT, addresses, first, reasons, said, some, steps, tactics, techniques
 from detector.encodings.plain import cut
 from detector.finding import Alert, Level
+from detector.version import __version__
 
 NAME = "cef"
 LIMIT = 7000

@@ -12,13 +12,13 @@ from collections.abc import Callable
 
 import msgspec
 
-from detector import __version__
 from detector.encodings import cef, native
 from detector.encodings.jsontext import dumps, fit, printable
 from detector.encodings.parts import LISTED, PRODUCT
 from detector.encodings.plain import cut
 from detector.event import rfc3339
 from detector.finding import Alert, Level
+from detector.version import __version__
 
 NAME = "syslog"
 LIMIT = 8192

@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
-from detector import __version__
 from detector.encodings import native
 from detector.event import rfc3339
 from detector.report.actors import Actor
 from detector.report.outcome import Outcome
+from detector.version import __version__
 
 ACTORS = 50
 

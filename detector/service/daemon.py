@@ -15,7 +15,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from detector import __version__
 from detector.config import Settings, load
 from detector.entries import control_body
 from detector.errors import RedshankError, StoreError
@@ -36,6 +35,7 @@ from detector.sources.webhook import Webhook
 from detector.store.alerts import Wanted
 from detector.store.directory import Store
 from detector.store.entry import Kind
+from detector.version import __version__
 from detector.web import Web
 
 log = logging.getLogger(__name__)

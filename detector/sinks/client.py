@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import aiohttp
 import orjson
 
-from detector import __version__
 from detector.event import EPOCH, MICROSECOND
 from detector.sinks.address import RemoteSettings
 from detector.sinks.base import Clock, RefusedError, RetryError
+from detector.version import __version__
 
 LONGEST_ANSWER = 16 << 20
 """Bytes read of an answer; a longer one is a failure."""
