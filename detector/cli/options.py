@@ -46,14 +46,14 @@ def level(text: str | None, flag: str) -> Level | None:
         raise ConfigError(f"{flag}: {error}") from None
 
 
-def packs(text: str) -> tuple[str, ...]:
+def packs(text: str, flag: str = "--packs") -> tuple[str, ...]:
     """Read names of packs with commas. Raises ConfigError."""
     from detector.sigma.rule import pack_names
 
     try:
         return pack_names(text)
     except ConfigError as error:
-        raise ConfigError(f"--packs: {error}") from None
+        raise ConfigError(f"{flag}: {error}") from None
 
 
 def moment(text: str | None, flag: str) -> Moment | None:

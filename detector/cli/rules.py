@@ -7,14 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from detector.cli.options import BuiltinOption, JsonOption, PacksOption, RulesOption, packs
+from detector.cli.options import LEVELS, BuiltinOption, JsonOption, PacksOption, RulesOption, level, packs
 
 app = typer.Typer(no_args_is_help=True, help="List, show, check, test and explain rules.")
 
 RuleArgument = Annotated[str, typer.Argument(metavar="RULE", help="Id, name, or part of the title or file name.")]
 PathsArgument = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="[PATH]...", help="Rule files or folders; without any, the built-in rules."),
+    typer.Argument(metavar="PATH", help="Rule files or folders; without any, the built-in rules."),
 ]
 MarkdownOption = Annotated[bool, typer.Option("--markdown", help="Print Markdown.")]
 WRITE, READ = "Write rules", "Read rules"
@@ -27,17 +27,47 @@ def _print_json(record: Any) -> None:
 
 
 @app.command("list", rich_help_panel=READ)
-def list_(rules: RulesOption = None, builtin: BuiltinOption = True, json: JsonOption = False) -> None:
-    """List all rules: id, level, pack, title, techniques."""
+def list_(
+    text: Annotated[
+        list[str] | None, typer.Argument(metavar="WORD", help="Only rules that say all of these words of themselves.")
+    ] = None,
+    *,
+    level_: Annotated[
+        str | None, typer.Option("--level", metavar="LEVEL", help=f"Only this level and above: {LEVELS}.")
+    ] = None,
+    pack: Annotated[str, typer.Option(metavar="NAMES", help="Only these packs, with commas.")] = "",
+    tactic: Annotated[str, typer.Option(metavar="NAME", help="Only this tactic of ATT&CK: credential-access.")] = "",
+    technique: Annotated[
+        str, typer.Option(metavar="ID", help="Only this technique of ATT&CK: T1552 (and what is below), T1552.007.")
+    ] = "",
+    tag: Annotated[str, typer.Option(metavar="TAG", help="Only rules with this tag: attack.t1552.007.")] = "",
+    answers: Annotated[
+        str, typer.Option(metavar="IDEA", help="Only rules that answer this idea of the detection census.")
+    ] = "",
+    rules: RulesOption = None,
+    builtin: BuiltinOption = True,
+    json: JsonOption = False,
+) -> None:
+    """List rules: id, level, pack, title, techniques. What is given must all hold."""
     from detector.report.catalogue import Catalogue
-    from detector.report.rules import as_record, list_rules
+    from detector.report.query import Query
+    from detector.report.rules import as_record, chosen, list_rules
     from detector.report.terminal import Page
 
+    query = Query(
+        level=level(level_, "--level"),
+        packs=packs(pack, "--pack") if pack else (),
+        tactic=tactic,
+        technique=technique,
+        tag=tag,
+        answers=answers,
+        text=" ".join(text or ()),
+    )
     catalogue = Catalogue(rules or [], builtin=builtin)
     if json:
-        _print_json([as_record(one, catalogue.infos.get(one.id)) for one in catalogue.loaded])
+        _print_json([as_record(one, catalogue.infos.get(one.id)) for one in chosen(catalogue, query)])
     else:
-        list_rules(Page(), catalogue)
+        list_rules(Page(), catalogue, query)
 
 
 @app.command(rich_help_panel=READ)

@@ -12,6 +12,7 @@ from rich.text import Text
 from detector.encodings.plain import plain
 from detector.finding import RuleInfo
 from detector.report.catalogue import SHORT, Catalogue, kind, source, title
+from detector.report.query import Query
 from detector.report.terminal import Page, badge, columns, heading
 from detector.report.words import count
 from detector.sigma.document import Loaded
@@ -26,15 +27,23 @@ def as_record(one: Loaded, info: RuleInfo | None) -> dict[str, Any]:
     return {**msgspec.to_builtins(info), "level": info.level.name, **place}
 
 
-def list_rules(page: Page, catalogue: Catalogue) -> None:
-    """Print all rules: short id, level, pack, title, techniques."""
-    infos = [catalogue.infos[one.id] for one in catalogue.loaded if one.id in catalogue.infos]
-    filters = [one for one in catalogue.loaded if isinstance(one.made, Exemption)]
+def chosen(catalogue: Catalogue, query: Query) -> list[Loaded]:
+    """List the rules, correlations and filters that are chosen."""
+    return [one for one in catalogue.loaded if query.takes(one, catalogue.infos.get(one.id))]
+
+
+def list_rules(page: Page, catalogue: Catalogue, query: Query) -> None:
+    """Print rules: short id, level, pack, title, techniques."""
+    listed = chosen(catalogue, query)
+    infos = [catalogue.infos[one.id] for one in listed if one.id in catalogue.infos]
+    filters = [one for one in listed if isinstance(one.made, Exemption)]
     ordered = sorted(infos, key=lambda info: (-info.level, info.pack, info.title))
     page.print(columns(map(_row, ordered), SHORT, 8, 8))
     page.print(columns([(one.id[:SHORT], "filter", "", title(one)) for one in filters], SHORT, 8, 8))
-    rules = count(len(infos), "rule")
-    page.print(Text(f"\n{rules}, {count(len(filters), 'filter')}; redshank rules show ID tells more", "dim"))
+    said = f"{count(len(infos), 'rule')}, {count(len(filters), 'filter')}"
+    if query != Query():
+        said = f"{len(listed)} of {len(catalogue.loaded)} are like that"
+    page.print(Text(f"\n{said}; redshank rules show ID tells more", "dim"))
 
 
 def _row(info: RuleInfo) -> tuple[str | Text, ...]:

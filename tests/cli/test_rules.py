@@ -10,7 +10,7 @@ import pytest
 from detector import __version__
 from detector.cli.run import run
 from tests.cli.running import log_at, redshank, rules_at, secret_read
-from tests.support import correlation, rule
+from tests.support import LOGSOURCE, correlation, rule
 
 Capture = pytest.CaptureFixture[str]
 ID = "7d9d2f62-6a38-4bb0-8a5e-0f6c9bd4b1a0"
@@ -53,6 +53,59 @@ def test_list(only: list[str], capsys: Capture) -> None:
     assert run(["rules", "list", *only, "--json"]) == 0
     (listed,) = json.loads(capsys.readouterr().out)
     assert (listed["id"], listed["level"], listed["kind"]) == (ID, "high", "rule")
+
+
+def test_list_chooses(tmp_path: Path, capsys: Capture) -> None:
+    tags, ours = ["attack.credential-access", "attack.t1552.007"], {"answers": ["secret-get"], "pack": "extended"}
+    path = rules_at(
+        tmp_path,
+        rule("Secret read", level="high", tags=tags, redshank=ours),
+        rule("Pod made", level="low", tags=["attack.execution"], description="A new pod."),
+        {
+            "title": "Not the backup",
+            "logsource": LOGSOURCE,
+            "filter": {"rules": "any", "jane": {"actor": "jane"}, "condition": "not jane"},
+        },
+    )
+    only = ["--rules", str(path), "--no-builtin-rules"]
+    wanted: list[tuple[list[str], list[str]]] = [
+        ([], ["Secret read", "Pod made", "Not the backup"]),
+        (["--level", "medium"], ["Secret read"]),
+        (["--level", "LOW"], ["Secret read", "Pod made"]),
+        (["--pack", "core"], ["Pod made"]),
+        (["--pack", "core,extended"], ["Secret read", "Pod made"]),
+        (["--tactic", "Credential Access"], ["Secret read"]),
+        (["--technique", "t1552"], ["Secret read"]),
+        (["--tag", "attack.execution"], ["Pod made"]),
+        (["--tag", "attack"], ["Secret read", "Pod made"]),
+        (["--answers", "secret-get"], ["Secret read"]),
+        (["NEW", "pod"], ["Pod made"]),
+        (["backup"], ["Not the backup"]),
+        (["backup", "--level", "low"], []),
+    ]
+    for flags, titles in wanted:
+        assert run(["rules", "list", *flags, *only, "--json"]) == 0
+        assert [one["title"] for one in json.loads(capsys.readouterr().out)] == titles, flags
+    assert run(["rules", "list", "new", *only]) == 0
+    shown = capsys.readouterr().out
+    assert "Pod made" in shown
+    assert "Secret" not in shown
+    assert "1 of 3 are like that" in shown
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--level", "huge"], "--level: unknown level 'huge'"),
+        (["--pack", "cor"], "--pack: unknown pack 'cor'"),
+        (["--tactic", "credential-acces"], "did you mean credential-access?"),
+        (["--tactic", "x"], "choose from reconnaissance,"),
+        (["--technique", "1552"], "T1552 or T1552.007"),
+    ],
+)
+def test_list_refuses_what_cannot_be(flags: list[str], said: str, capsys: Capture) -> None:
+    assert run(["rules", "list", *flags]) == 3
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("reference", [ID, "7d9d", "Secret_read", "secret read", "rules.yml", "ecret"])
