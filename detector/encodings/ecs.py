@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from detector import __version__
 from detector.encodings.jsontext import clean, dumps, fit, shrink
 from detector.encodings.parts import (
     PRODUCT,
@@ -25,6 +24,7 @@ from detector.encodings.parts import (
 )
 from detector.event import rfc3339
 from detector.finding import Alert, Level
+from detector.version import __version__
 
 NAME = "ecs"
 LIMIT = 200_000
@@ -44,13 +44,13 @@ def encode(alert: Alert) -> dict[str, Any]:
 
 def _document(alert: Alert, room: int) -> dict[str, Any]:
     told = shrink(filled(_told(alert)), room)
-    ours = {"alert": {**known(alert), "title": clean(alert.title, room)}, **told[PRODUCT]}
+    ours = {"alert": {**known(alert), "title": clean(alert.title, room)}, **told.get(PRODUCT, {})}
     return {
         **told,
         "@timestamp": rfc3339(alert.last_seen),
         "ecs": {"version": VERSION},
         "event": filled(_event(alert, room)),
-        "rule": {**told["rule"], "id": alert.rule.id},
+        "rule": {**told.get("rule", {}), "id": alert.rule.id},
         "observer": {"vendor": PRODUCT, "product": PRODUCT, "type": "ids", "version": __version__},
         PRODUCT: ours,
     }

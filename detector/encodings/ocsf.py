@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from detector import __version__
 from detector.encodings.jsontext import fit, shrink
 from detector.encodings.parts import (
     PRODUCT,
@@ -27,6 +26,7 @@ from detector.encodings.parts import (
     techniques,
 )
 from detector.finding import Alert, Level
+from detector.version import __version__
 
 NAME = "ocsf"
 LIMIT = 200_000
@@ -148,11 +148,17 @@ def _told(alert: Alert) -> dict[str, Any]:
 
 
 def _evidences(alert: Alert) -> list[dict[str, Any]]:
-    """Give the reasons, who it was, and the sampled requests."""
-    ours = {"name": "reasons", "data": {"reasons": reasons(alert)}, "actor": {"user": _user(alert)}}
-    if found := addresses(alert):
-        ours["src_endpoint"] = {"ip": found[0]}
-    return [ours, *(told for one in alert.samples if (told := _request(one)))]
+    """Give the reasons with who it was, and the sampled requests. An evidence must hold more than its name."""
+    found = addresses(alert)
+    ours = filled(
+        {
+            "data": {"reasons": reasons(alert)},
+            "actor": {"user": _user(alert)},
+            "src_endpoint": {"ip": found[0] if found else ""},
+        }
+    )
+    told = [{"name": "reasons", **ours}] if ours else []
+    return told + [request for one in alert.samples if (request := _request(one))]
 
 
 def _user(alert: Alert) -> dict[str, Any]:
@@ -164,6 +170,7 @@ def _request(sample: dict[str, Any]) -> dict[str, Any]:
     """Give a sampled event as the call it was; nothing where it has no verb."""
     verb, code, peers = sampled(sample, "verb"), sampled(sample, "responseStatus", "code"), sample.get("sourceIPs")
     peer = peers[0] if isinstance(peers, list) and peers and isinstance(peers[0], str) else ""
+    path, _, query = sampled(sample, "requestURI").partition("?")
     if not verb:
         return {}
     return {
@@ -179,7 +186,7 @@ def _request(sample: dict[str, Any]) -> dict[str, Any]:
         "src_endpoint": {"ip": peer if is_address(peer) else ""},
         "http_request": {
             "user_agent": sampled(sample, "userAgent"),
-            "url": {"url_string": sampled(sample, "requestURI")},
+            "url": {"path": path, "query_string": query},
         },
     }
 

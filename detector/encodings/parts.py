@@ -133,7 +133,7 @@ def filled(value: Any) -> Any:
     if isinstance(value, dict):
         kept = {key: filled(item) for key, item in value.items()}
         return {key: item for key, item in kept.items() if not _empty(item)}
-    return [filled(item) for item in value] if isinstance(value, list) else value
+    return [kept for item in value if not _empty(kept := filled(item))] if isinstance(value, list) else value
 
 
 def _empty(value: Any) -> bool:

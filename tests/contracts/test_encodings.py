@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from detector import __version__
 from detector.encodings import ENCODINGS, Encoding
 from detector.encodings.jsontext import size
-from detector.finding import Alert, Level, Reason
+from detector.finding import Alert, Level, Reason, RuleInfo
 from detector.pipeline import Detector
 from tests.encodings.making import ALERTS, HOSTILE, MANY, RULE, SAMPLE, TEXTS, alert, closed, copied, repeated
 from tests.support import raw
@@ -125,10 +125,11 @@ def test_no_attribute_breaks_an_encoding_by_itself(encoding: Encoding, text: str
 
 
 @EACH
-def test_an_alert_with_nothing_in_it_is_encoded(encoding: Encoding) -> None:
-    empty: dict[str, Any] = dict.fromkeys(("cluster", "actor", "actor_kind", "message"), "")
+def test_an_alert_of_a_rule_with_nothing_in_it_is_encoded(encoding: Encoding) -> None:
+    empty: dict[str, Any] = dict.fromkeys(("title", "cluster", "actor", "actor_kind", "message"), "")
     lists: dict[str, Any] = dict.fromkeys(("targets", "sources", "reasons", "audit_ids", "samples"), ())
-    assert alert().id in written(encoding, alert(**empty, **lists))
+    rule = RuleInfo(id=RULE.id, title="", level=Level.low, pack="")
+    assert alert().id in written(encoding, alert(**empty, **lists, rule=rule))
 
 
 @EACH
