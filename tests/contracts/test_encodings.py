@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,11 @@ def test_an_encoding_names_its_file_and_documents_its_format(encoding: Encoding)
     assert encoding.limit > 0
     assert len((module.__doc__ or "").splitlines()) > 2
     assert encoding.encode.__doc__
+
+
+def test_every_encoding_is_in_the_documentation() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "encodings.md"
+    assert {*re.findall(r"^\| `(\w+)` \|", page.read_text(encoding="utf-8"), re.MULTILINE)} == {*ENCODINGS}
 
 
 @EACH
