@@ -39,8 +39,10 @@ check: $(STAMP) ## everything but the tests: style, types, imports, dependencies
 test: $(STAMP) ## run the tests with coverage
 	$(BIN)/python -m pytest --cov --cov-report=term
 
-demo: $(STAMP) ## replay a recorded attack
+demo: $(STAMP) ## replay a recorded attack, then send it to the daemon as an API server would
 	$(BIN)/redshank replay sample_logs/attack.jsonl.gz
+	@echo
+	$(BIN)/python docs/demo.py
 
 bench: $(STAMP) ## measure throughput
 	$(BIN)/python -m benchmarks

@@ -6,17 +6,15 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rich.table import Table
-from rich.text import Text
-
 from detector.encodings import native
 from detector.encodings.jsontext import dumps, printable
 from detector.encodings.plain import cut, plain
 from detector.finding import Level
 from detector.report.alert import in_full
-from detector.report.terminal import Page, badge
+from detector.report.terminal import BADGES, STYLES, Page
+from detector.report.words import count
 
-SHORT = 60
+SHORT = 80
 
 
 def print_alerts(alerts: Iterable[dict[str, Any]], *, json: bool) -> None:
@@ -24,20 +22,19 @@ def print_alerts(alerts: Iterable[dict[str, Any]], *, json: bool) -> None:
     if json:
         print_lines(alerts)
         return
-    rows = [
-        (
-            badge(Level[alert["level"]]),
-            alert["last_seen"][:19].replace("T", " "),
-            cut(alert["title"], SHORT),
-            cut(alert["actor"] or ", ".join(alert["sources"]), SHORT),
-            plain(alert["cluster"]),
-            str(alert["count"]),
-            (alert["verdict"] or {}).get("judgement", alert["status"]),
-            alert["id"],
-        )
-        for alert in alerts
-    ]
-    _table(("level", "last seen", "alert", "actor", "cluster", "events", "status", "id"), rows)
+    page = Page()
+    for alert in alerts:
+        level = BADGES[Level[alert["level"]]]
+        verdict = (alert["verdict"] or {}).get("judgement", alert["status"])
+        page.line(f"{level:8}  {clock(alert['last_seen'])}  {plain(alert['title'])}", STYLES[Level[alert["level"]]])
+        who = alert["actor"] or ", ".join(alert["sources"])
+        about = (cut(who, SHORT), alert["cluster"], count(alert["count"], "event"), verdict)
+        page.line(f"          {alert['id']}  {f' {page.glyphs.dot} '.join(map(plain, filter(None, about)))}")
+
+
+def clock(time: str) -> str:
+    """Write an RFC 3339 time without its fraction."""
+    return time[:19].replace("T", " ")
 
 
 def print_alert(alert: dict[str, Any], *, json: bool) -> None:
@@ -58,23 +55,12 @@ def print_entries(entries: Sequence[dict[str, Any]], keys: Sequence[str], *, jso
     if json:
         print_lines(entries)
         return
-    used = [key for key in keys if any(entry.get(key) not in {None, ""} for entry in entries)]
-    _table(used, [[cut(str(entry.get(key) or ""), SHORT) for key in used] for entry in entries])
+    page = Page()
+    for entry in entries:
+        told = [f"{key}={cut(str(entry[key]), SHORT)}" for key in keys if entry.get(key) not in {None, ""}]
+        page.line("  ".join(told))
 
 
 def print_lines(entries: Iterable[dict[str, Any]]) -> None:
     """Print entries as lines of JSON."""
     sys.stdout.writelines(printable(dumps(entry)).decode() + "\n" for entry in entries)
-
-
-def _table(names: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
-    page = Page()
-    if not rows:
-        page.line("nothing")
-        return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in names:
-        table.add_column(name, overflow="fold", no_wrap=name in {"level", "last seen", "id"})
-    for row in rows:
-        table.add_row(*(one if isinstance(one, Text) else Text(one) for one in row))
-    page.print(table)
