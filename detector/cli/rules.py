@@ -117,6 +117,10 @@ def explain(
     event: Annotated[
         str, typer.Argument(metavar="FILE", help="Events, or alerts as replay --out writes them; - is standard input.")
     ],
+    *,
+    line: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Only the event in this line of the file, from 1.")
+    ] = None,
     audit_id: Annotated[str, typer.Option(metavar="ID", help="Only events with this audit ID.")] = "",
     matching: Annotated[bool, typer.Option("--matching", help="Only events on which the rule holds.")] = False,
     rules: RulesOption = None,
@@ -125,14 +129,15 @@ def explain(
 ) -> None:
     """Say why a rule holds of an event, or why not: each question with the values it saw.
 
-    With --json, one line for each event.
+    Of a file with many events --line, --audit-id or --matching choose. With --json, one line for each event.
     """
     from detector.report import explanation
     from detector.report.catalogue import Catalogue
+    from detector.report.chosen import Choice
     from detector.report.terminal import Page
 
     catalogue, page = Catalogue(rules or [], builtin=builtin), Page()
-    choice = explanation.Choice(event, audit_id, matching)
+    choice = Choice(event, audit_id, matching, line)
     for one in explanation.start(page, catalogue, catalogue.find(rule), choice, quiet=json):
         if json:
             _print_json(explanation.as_record(one))

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
-import orjson
 from rich.table import Table
 from rich.text import Text
 
-from detector.encodings.jsontext import dumps
 from detector.encodings.plain import cut, plain
 from detector.errors import InputError
 from detector.event import Event
 from detector.fields import value_of
-from detector.formats import decode_batch
 from detector.redaction import blank
 from detector.report.catalogue import Catalogue
+from detector.report.chosen import Choice, chosen
 from detector.report.terminal import Glyphs, Page, columns
 from detector.sigma.document import Loaded
 from detector.sigma.explain import Step, explain
 from detector.sigma.predicate import Predicate
 from detector.sigma.rule import Correlation, Exemption
-from detector.sources.files import FileSource
 
+FIRST = 10
+"""Events explained where none are chosen."""
+MORE = (
+    "These are the first {first} events of {path}. --line N, --audit-id ID or --matching choose others; "
+    "--json gives them all."
+)
 LONGEST = 200
 LABEL = 120
 """Longest question; rules may ask for dozens of values at once."""
@@ -56,76 +58,37 @@ def counting(catalogue: Catalogue, one: Loaded) -> Correlation | None:
     return next((each for each in catalogue.rules.correlations if each.info.id == one.id), None)
 
 
-class Choice(msgspec.Struct, frozen=True):
-    """Which events of a file to explain."""
-
-    path: str
-    """A file of events, or of alerts as ``replay --out`` writes them; ``-`` is standard input."""
-    audit_id: str = ""
-    matching: bool = False
-    """Only those on which the rule holds."""
-
-
 def start(page: Page, catalogue: Catalogue, one: Loaded, choice: Choice, *, quiet: bool) -> Iterator[Explanation]:
-    """Explain the events of a file, secrets blanked first as in detection. Raises InputError where there is none."""
+    """Explain the events of a file, secrets blanked first as in detection. Raises InputError where there is none.
+
+    Unless ``quiet``, only the first `FIRST` where nothing is chosen, and the page says how to choose.
+    """
     correlation = counting(catalogue, one)
     if correlation and not quiet:
         print_counting(page, correlation)
-    chosen = asked = 0
-    for event in _events(choice.path, one.id):
+    told = asked = 0
+    for event in chosen(choice, one.id):
         if choice.audit_id and event.auditID != choice.audit_id:
             continue
+        if asked == FIRST and choice.open and not quiet:
+            page.line(MORE.format(first=FIRST, path=plain(choice.path)))
+            return
         asked += 1
         for each in explained(catalogue, one, [blank(event)]):
             if each.tree.passed or not choice.matching:
-                chosen += 1
+                told += 1
                 yield each
-    if not chosen:
+    if not told:
         raise InputError(_nothing(choice, asked))
 
 
 def _nothing(choice: Choice, asked: int) -> str:
     """Say why nothing was explained."""
     which = f"with the audit ID {choice.audit_id} " if choice.audit_id else ""
+    where = f"line {choice.line} of {choice.path}" if choice.line else choice.path
     if asked:
-        return f"the rule holds of no event {which}in {choice.path}"
-    return f"no audit event {which}in {choice.path}"
-
-
-def _events(path: str, rule: str) -> Iterator[Event]:
-    """Give the events of a file; of a file of alerts the samples, those of the rule's own alerts where it has any."""
-    if not _holds_alerts(path):
-        for batch in FileSource([path]):
-            yield from batch.events
-        return
-    own = any(alert["rule"]["id"] == rule for alert in _alerts(path))
-    for alert in _alerts(path):
-        if not own or alert["rule"]["id"] == rule:
-            for sample in alert["samples"]:
-                yield from decode_batch(dumps(sample)).events
-
-
-def _holds_alerts(path: str) -> bool:
-    return os.path.isfile(path) and next(_alerts(path), None) is not None
-
-
-def _alerts(path: str) -> Iterator[dict[str, Any]]:
-    """Give the alerts of a file, up to the first line that is none."""
-    with open(path, "rb") as lines:
-        for line in lines:
-            alert = _alert(line)
-            if alert is None:
-                return
-            yield alert
-
-
-def _alert(line: bytes) -> dict[str, Any] | None:
-    try:
-        read = orjson.loads(line)
-        known = isinstance(read["samples"], list) and isinstance(read["rule"]["id"], str)
-    except (ValueError, KeyError, TypeError):
-        return None
-    return read if known else None
+        return f"the rule holds of no event {which}in {where}"
+    return f"no audit event {which}in {where}"
 
 
 def explained(catalogue: Catalogue, one: Loaded, events: Iterable[Event]) -> Iterator[Explanation]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -224,12 +225,43 @@ def test_explain_chooses_events(tmp_path: Path, only: list[str], capsys: Capture
     assert "holds of no event with the audit ID test-1" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_explain_takes_the_event_of_a_line(tmp_path: Path, only: list[str], packed: bool, capsys: Capture) -> None:
+    events = [secret_read(number, userAgent="x" * 40_000) for number in range(12)]
+    log = log_at(tmp_path, *events, b"", b"no event")
+    if packed:
+        log.write_bytes(gzip.compress(log.read_bytes()))
+    for line in (1, 5, 12):
+        assert run(["rules", "explain", "7d9d", str(log), "--line", str(line), *only, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["audit_id"] == f"test-{line - 1}"
+    for line in (13, 14, 99):
+        assert run(["rules", "explain", "7d9d", str(log), "--line", str(line), *only]) == 2
+        assert f"no audit event in line {line} of {log}" in capsys.readouterr().err
+    assert run(["rules", "explain", "7d9d", str(log), "--line", "0", *only]) == 3
+
+
+def test_explain_of_many_events_says_how_to_choose(tmp_path: Path, only: list[str], capsys: Capture) -> None:
+    explain = ["rules", "explain", "7d9d", str(log_at(tmp_path, *map(secret_read, range(12)))), *only]
+    assert run(explain) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("Secret read: holds") == 10
+    assert "the first 10 events" in shown
+    assert "--line N, --audit-id ID or --matching" in shown
+    for flags in (["--json"], ["--matching", "--json"]):
+        assert run([*explain, *flags]) == 0
+        assert len(capsys.readouterr().out.splitlines()) == 12
+    assert run([*explain, "--matching"]) == 0
+    assert capsys.readouterr().out.count("Secret read: holds") == 12
+
+
 def test_explain_reads_alerts(tmp_path: Path, only: list[str], capsys: Capture) -> None:
     out = str(tmp_path / "alerts.jsonl")
     assert run(["replay", str(log_at(tmp_path, secret_read(0))), *only, "--out", out]) == 0
     capsys.readouterr()
-    assert run(["rules", "explain", "7d9d", out, *only]) == 0
-    assert "+ Secret read: holds" in capsys.readouterr().out
+    for line in ([], ["--line", "1"]):
+        assert run(["rules", "explain", "7d9d", out, *line, *only]) == 0
+        assert "+ Secret read: holds" in capsys.readouterr().out
+    assert run(["rules", "explain", "7d9d", out, "--line", "2", *only]) == 2
 
 
 def test_rules_without_rules_are_3(tmp_path: Path) -> None:
