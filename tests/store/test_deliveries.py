@@ -75,7 +75,9 @@ def test_no_revision_overtakes_an_earlier_one_of_its_alert(state: State) -> None
 
 def test_a_buried_revision_holds_up_no_later_one(state: State) -> None:
     emit(state, alert("a", 1), alert("a", 2))
-    state.bury(numbers(state)[:1], "refused").result(WAIT)
+    first = numbers(state)[:1]
+    state.retry(first, NOW + 10, "no answer").result(WAIT)
+    state.bury(first, "refused").result(WAIT)
     assert due(state) == [("a", 2)]
 
 

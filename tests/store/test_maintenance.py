@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from detector.errors import StoreError
-from detector.store import checks
+from detector.store import checks, maintenance
 from detector.store.checks import check
+from detector.store.database import copy
 from detector.store.directory import Store
 from detector.store.entry import Entry
 from detector.store.maintenance import backup, restore
@@ -190,6 +191,33 @@ def test_backups_under_load_are_consistent(tmp_path: Path) -> None:
         assert report.problems == []
         journal, state, snapshots = (part.counts for part in report.parts)
         assert snapshots["newest_offset"] <= state["emitted_offset"] <= journal["last_offset"]
+
+
+def test_a_backup_is_of_the_moment_at_which_it_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Store(tmp_path / "data") as store:
+        fill(store)
+
+        def slow(source: sqlite3.Connection, target: Path) -> None:
+            fill(store, 3)
+            copy(source, target)
+
+        monkeypatch.setattr(maintenance, "copy", slow)
+        backup(tmp_path / "data", tmp_path / "backup")
+    journal, state, snapshots = (part.counts for part in check(tmp_path / "backup").parts)
+    assert (journal["last_offset"], state["emitted_offset"], snapshots["newest_offset"]) == (9, 9, 9)
+
+
+def test_a_backup_takes_no_snapshot_of_what_is_not_yet_stored(directory: Path, tmp_path: Path) -> None:
+    spoil(directory / "state.db", "UPDATE meta SET value = '8' WHERE key = 'emitted_offset'")
+    backup(directory, tmp_path / "backup")
+    assert check(tmp_path / "backup").parts[2].counts == {"snapshots": 1, "newest_offset": 6}
+
+
+def test_a_backup_that_would_have_a_gap_is_refused(directory: Path, tmp_path: Path) -> None:
+    spoil(directory / "journal.db", 'DELETE FROM entries WHERE "offset" < 9')
+    spoil(directory / "state.db", "UPDATE meta SET value = '8' WHERE key = 'emitted_offset'")
+    with pytest.raises(StoreError, match="try again"):
+        backup(directory, tmp_path / "backup")
 
 
 def test_a_backup_does_not_overwrite(directory: Path, tmp_path: Path) -> None:

@@ -100,10 +100,20 @@ def test_one_flipped_bit_in_a_body_is_found(journal: Journal, reader: JournalRea
         reader.after(-1)
 
 
-def test_a_reader_does_not_keep_the_log_from_being_emptied(journal: Journal, reader: JournalReader) -> None:
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_reader_does_not_keep_the_log_from_being_emptied(
+    journal: Journal, reader: JournalReader, damaged: bool
+) -> None:
     for _ in range(10):
         append(journal, b"x" * 1_000)
-    reader.after(-1, 1)
+    error = None
+    if damaged:
+        spoil(journal.path, "UPDATE entries SET body = x''")
+    try:
+        reader.after(-1, 1)
+    except StoreError as raised:
+        error = raised  # and with it all that the reader was doing
+    assert (error is not None) == damaged
     busy, pages, copied = journal._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
     assert (busy, pages) == (0, copied)
 

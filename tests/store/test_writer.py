@@ -57,8 +57,8 @@ class Numbers:
 
     def close(self) -> None:
         self.gate.set()
-        self.reading.close()
         self.writer.close(WAIT)
+        self.reading.close()
 
 
 def insert(connection: sqlite3.Connection, number: int) -> None:
