@@ -9,12 +9,13 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from detector.errors import ConfigError
-from detector.finding import Level
+from detector.finding import Level, RuleInfo
 from detector.sinks import AnySink
 from detector.sinks.elasticsearch import ElasticsearchSettings
-from detector.sinks.settings import LevelName
+from detector.sinks.settings import TEST_RULE, LevelName, wants
 from detector.sinks.slack import SlackSettings
 from detector.sinks.splunk import SplunkSettings
+from tests.encodings.making import alert
 
 URL = "https://hooks.slack.com/services/T00000000/B00000000/aVerySecretPath"
 
@@ -132,3 +133,11 @@ def test_messages_are_one_line_not_long_and_without_control_characters() -> None
 def test_tiny_secrets_do_not_blank_everything() -> None:
     settings = SplunkSettings(name="a", url="https://s", token="e")
     assert settings.scrub("here we are") == "here we are"
+
+
+@pytest.mark.parametrize(("rule", "heard"), [(TEST_RULE, True), ("another", False)])
+def test_the_alert_of_a_test_goes_to_every_sink_whatever_it_wants(rule: str, heard: bool) -> None:
+    info = RuleInfo(id=rule, title="Test", level=Level.informational)
+    revision = alert(level=Level.informational, change="opened", cluster="doctor", rule=info)
+    settings = SlackSettings(name="a", url=URL, min_level="critical", clusters=["prod"])
+    assert wants(settings, revision) is heard
