@@ -20,7 +20,7 @@ ALERTS = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule
 DASHBOARD = json.loads((DEPLOY / "grafana" / "redshank.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 QUERIES = [(panel["title"], target) for panel in PANELS for target in panel["targets"]]
-FOREIGN = {"up": set[str](), "apiserver_audit_error_total": {"plugin"}}
+FOREIGN = {"up": set[str](), "apiserver_audit_error_total": {"plugin"}, "apiserver_audit_event_total": set[str]()}
 """Metrics of others: of Prometheus, and of kube-apiserver (k8s.io/apiserver/pkg/audit/metrics.go)."""
 ADDED = {"job", "instance"}
 """Labels that Prometheus adds."""
@@ -90,6 +90,15 @@ def test_an_alert_names_only_labels_that_it_is_about(rule: dict[str, Any], known
         set(re.split(r",\s*", grouped[1])) if grouped else {one for name in asked(rule["expr"]) for one in known[name]}
     )
     assert set(_LABEL.findall(text)) <= kept
+
+
+@pytest.mark.parametrize("page", ["kube-apiserver.md", "high-availability.md"])
+def test_pages_name_metrics_that_there_are(page: str, known: dict[str, set[str]]) -> None:
+    text = (DEPLOY.parent / "docs" / page).read_text()
+    named = re.findall(r"`((?:redshank|apiserver)_[a-z_]+(?:\{[^`]*\})?)`", text)
+    assert named
+    for one in named:
+        check(one, known)
 
 
 def test_no_two_alerts_have_one_name() -> None:

@@ -21,6 +21,7 @@ from detector.setup.plan import Plan
 from detector.sources.webhook import Answer, Webhook, WebhookSettings
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy" / "kube-apiserver"
+PAGE = DEPLOY.parents[1] / "docs" / "kube-apiserver.md"
 SHOWN = Plan.make(["prod"], "https://redshank.example:8889")
 """The plan whose files ``deploy/kube-apiserver`` shows."""
 NOW = datetime.now(UTC)
@@ -145,6 +146,13 @@ def test_the_flags_send_soon_and_whole_and_hold_nothing_up() -> None:
     assert given["audit-webhook-batch-max-wait"] in ("1s", "2s")
     assert given["audit-webhook-batch-max-size"] == "400"
     assert given["audit-webhook-truncate-enabled"] == "false"
+
+
+def test_the_page_about_kube_apiserver_has_the_same_flags() -> None:
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    kubeadm, k3s = map(yaml.safe_load, blocks)
+    assert {one["name"]: one["value"] for one in kubeadm["apiServer"]["extraArgs"]} == flags()
+    assert dict(one.split("=", 1) for one in k3s["kube-apiserver-arg"]) == flags()
 
 
 def test_the_flags_name_files_that_are_written_and_mounted() -> None:
