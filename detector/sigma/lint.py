@@ -56,6 +56,7 @@ WANTED = {
     "falsepositives": "warning",
     "redshank.runbook": "warning",
     "redshank.answers": "note",
+    "redshank.message": "note",
 }
 """Keys a rule should have, and how bad it is when one is missing."""
 MAY_BE_EMPTY = frozenset({"redshank.answers"})

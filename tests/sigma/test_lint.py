@@ -29,6 +29,7 @@ falsepositives: [Everyday work.]
 level: low
 redshank:
   answers: [secret-get]
+  message: "{actor} did it"
   runbook: [Ask.]
   tests:
     match: [{event: {objectRef: {resource: secrets}}}]
@@ -60,6 +61,7 @@ falsepositives: [None known.]
 level: high
 redshank:
   answers: [x]
+  message: "{actor} did it"
   runbook: [Ask.]
   tests:
     match: [{repeat: 3, event: {objectRef: {resource: secrets}}}]
@@ -99,6 +101,7 @@ MISTAKES = {
     "no false positives": (edited(GOOD, falsepositives=None), "warning: falsepositives is missing"),
     "no runbook": (edited(GOOD, redshank={"answers": ["x"]}), "warning: redshank.runbook is missing"),
     "no answers": (edited(GOOD, redshank={"runbook": ["x"]}), "note: redshank.answers is missing"),
+    "no message": (edited(GOOD, redshank={"runbook": ["x"]}), "note: redshank.message is missing"),
     "no tests": (edited(GOOD, redshank={}), "warning: redshank.tests: at least one event"),
     "key twice": (GOOD + "level: high\n", "error: key 'level' stands twice"),
     "id twice": (f"{GOOD}---\n{GOOD}", "error: id 7d9d2f62-6a38-4bb0-8a5e-0f6c9bd4b1a0 is already used"),

@@ -111,4 +111,4 @@ def test_a_correlation_speaks_of_the_event_that_crossed() -> None:
 
 def test_every_shipped_rule_says_what_happened() -> None:
     infos = load(rule_files(), PACKS).infos()
-    assert [info.title for info in infos if "{" not in info.message] == []
+    assert [info.title for info in infos if not info.message] == []
