@@ -123,6 +123,17 @@ def test_when_the_whole_transaction_is_lost_everybody_hears_so(numbers: Numbers)
     assert numbers.stored() == [3]
 
 
+def test_a_transaction_that_cannot_be_finished_is_taken_back(numbers: Numbers) -> None:
+    numbers.block()
+    futures = [numbers.add(1), numbers.writer.submit(lambda connection: connection.execute("RELEASE job").rowcount)]
+    numbers.gate.set()
+    for future in futures:
+        with pytest.raises(StoreError, match="no such savepoint"):
+            future.result(WAIT)
+    numbers.add(2).result(WAIT)
+    assert numbers.stored() == [2]
+
+
 def test_what_finds_no_room_is_told_so_and_later_there_is_room(numbers: Numbers) -> None:
     numbers.add(1).result(WAIT)
     (pages,) = numbers.reading.execute("PRAGMA page_count").fetchone()
