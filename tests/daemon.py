@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import queue
+import re
 import signal
 import socket
 import subprocess
@@ -25,6 +26,7 @@ import yaml
 
 from detector.entries import JournalSource
 from detector.finding import Alert
+from detector.formats import Batch
 from detector.store import alerts as table
 from detector.store.alerts import Wanted
 from detector.store.migrate import open_for_reading
@@ -307,3 +309,61 @@ def running(folder: Path, **settings: Any) -> Iterator[Daemon]:
 def http_sink(receiver: Receiver, **more: Any) -> dict[str, Any]:
     """Give the settings of a sink that posts every alert to a receiver."""
     return {"name": "siem", "type": "http", "url": receiver.url, "min_level": "informational", "closed": True, **more}
+
+
+class Sender:
+    """Posts bodies one after the other, each until it is answered with 200, as an API server with much patience."""
+
+    def __init__(self, daemon: Daemon, size: int = 40) -> None:
+        self.daemon = daemon
+        self.sent: list[bytes] = []
+        """Bodies that were answered with 200."""
+        self.answers: set[int] = set()
+        """Every status there was; 0 for broken connections."""
+        self._bodies = _endless(size)
+        self._pausing = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """Post from now on."""
+        self._pausing.clear()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Post no more; the body under way comes again after `begin`."""
+        self._pausing.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _post(self, body: bytes) -> int:
+        status = self.daemon.post(body, timeout=10)
+        self.answers.add(status)
+        return status
+
+    def _run(self) -> None:
+        for body in self._bodies:
+            while self._post(body) != 200:
+                if self._pausing.wait(0.02):
+                    self._bodies = _first(body, self._bodies)
+                    return
+            self.sent.append(body)
+            if self._pausing.is_set():
+                return
+
+
+def _first(body: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield body
+    yield from rest
+
+
+def _endless(size: int) -> Iterator[bytes]:
+    """Give bodies for ever: the sample again and again, each time with ids and times of its own."""
+    for again in range(1_000):
+        for body in bodies(recorded(), size):
+            moved = re.sub(rb'"auditID":"', b'"auditID":"%d-' % again, body)
+            yield re.sub(rb"T(\d\d):(\d\d):", rb"T%02d:\2:" % (again % 24), moved)
+
+
+def fingerprints(batch: object) -> list[str]:
+    return [event.fingerprint for event in batch.events] if isinstance(batch, Batch) else []

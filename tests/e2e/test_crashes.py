@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -20,65 +19,13 @@ from pathlib import Path
 import pytest
 
 from detector.entries import JournalSource
-from detector.formats import Batch, decode_batch
-from tests.daemon import ATTACK, Daemon, Receiver, bodies, http_sink, receiving, recorded, wait_for
+from detector.formats import decode_batch
+from tests.daemon import ATTACK, Daemon, Receiver, Sender, fingerprints, http_sink, receiving, wait_for
 
 pytestmark = pytest.mark.skipif(not ATTACK.exists(), reason="no sample logs here")
 KILLS = 10
 RANDOM_KILLS = 50
 TRAPS = str(Path(__file__).parent / "crash")
-LINES = recorded() if ATTACK.exists() else []
-
-
-class Sender:
-    """Posts bodies one after the other, each until it is answered with 200, as an API server with much patience."""
-
-    def __init__(self, daemon: Daemon, size: int = 40) -> None:
-        self.daemon = daemon
-        self.sent: list[bytes] = []
-        """Bodies that were answered with 200."""
-        self._bodies = _endless(size)
-        self._pausing = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def begin(self) -> None:
-        """Post from now on."""
-        self._pausing.clear()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def end(self) -> None:
-        """Post no more; the body under way comes again after `begin`."""
-        self._pausing.set()
-        if self._thread is not None:
-            self._thread.join()
-
-    def _run(self) -> None:
-        for body in self._bodies:
-            while self.daemon.post(body, timeout=10) != 200:
-                if self._pausing.wait(0.02):
-                    self._bodies = _first(body, self._bodies)
-                    return
-            self.sent.append(body)
-            if self._pausing.is_set():
-                return
-
-
-def _first(body: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield body
-    yield from rest
-
-
-def _endless(size: int) -> Iterator[bytes]:
-    """Give bodies for ever: the sample again and again, each time with ids and times of its own."""
-    for again in range(1_000):
-        for body in bodies(LINES, size):
-            moved = re.sub(rb'"auditID":"', b'"auditID":"%d-' % again, body)
-            yield re.sub(rb"T(\d\d):(\d\d):", rb"T%02d:\2:" % (again % 24), moved)
-
-
-def fingerprints(batch: object) -> list[str]:
-    return [event.fingerprint for event in batch.events] if isinstance(batch, Batch) else []
 
 
 class History:

@@ -10,7 +10,7 @@ from detector.errors import RejectedError
 from detector.event import Event
 from detector.formats import decode, decode_event
 from detector.formats.lenient import code
-from detector.loose import GO_MAX_DEPTH, prune
+from detector.loose import prune
 
 HEAD = b'{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"a1","stage":"ResponseComplete","verb":"get"'
 
@@ -126,16 +126,11 @@ def test_numbers_that_json_does_not_have_are_null(number: bytes) -> None:
     assert event(b'"requestObject":{"a":%b,"b":1}' % number).request == {"a": None, "b": 1}
 
 
-@pytest.mark.parametrize("depth", [150, 400, 3000, GO_MAX_DEPTH - 10])
+@pytest.mark.parametrize("depth", [150, 400, 3000, 10_000, 50_000])
 def test_a_body_nested_deep_keeps_its_envelope(depth: int) -> None:
     decoded = event(b'"requestObject":{"spec":' + b"[" * depth + b"]" * depth + b',"image":"x"},"userAgent":"u"')
     assert decoded.userAgent == "u"
     assert decoded.request["image"] == "x"
-
-
-def test_nesting_beyond_what_go_reads_is_refused() -> None:
-    with pytest.raises(RejectedError, match="nested too deep"):
-        event(b'"requestObject":' + b"[" * 50_000 + b"]" * 50_000)
 
 
 def test_pruning_looks_not_into_strings() -> None:
