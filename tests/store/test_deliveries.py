@@ -10,6 +10,7 @@ import pytest
 
 from detector.finding import Alert
 from detector.store import deliveries
+from detector.store.deliveries import Outstanding
 from detector.store.state import State
 from tests.store.making import NOW, WAIT, Clock, alert
 
@@ -166,3 +167,22 @@ def test_what_waits_is_found_without_going_through_all_of_it(state: State) -> No
     ).fetchall()
     steps = [step for *_, step in plan]
     assert not any("TEMP B-TREE" in step or step.startswith("SCAN") for step in steps), steps
+
+
+def test_what_is_outstanding_of_an_alert_is_told_by_sink(state: State) -> None:
+    emit(state, alert("a"), alert("b"), sinks=("siem", "chat", "pager"))
+    state.retry(numbers(state)[:1], NOW + 10, "no answer").result(WAIT)
+    state.delivered(numbers(state, "chat")[:1]).result(WAIT)
+    state.bury(numbers(state, "pager")[:1], "refused").result(WAIT)
+    assert state.deliveries("a") == [
+        Outstanding("siem", 1, "no answer", NOW, NOW + 10, buried=False),
+        Outstanding("pager", 1, "refused", NOW, NOW, buried=True),
+    ]
+    assert {one.sink for one in state.deliveries("b")} == {"siem", "chat", "pager"}
+    assert state.deliveries("c") == []
+
+
+def test_what_is_outstanding_is_found_without_reading_what_waits_of_other_alerts(state: State) -> None:
+    plan = state._connection.execute(f"EXPLAIN QUERY PLAN {deliveries._OF_ALERT}", {"alert": "a"}).fetchall()
+    scans = [step for *_, step in plan if step.startswith("SCAN")]
+    assert all("outbox_waiting" in step or "outbox_buried" in step or "outbox" not in step for step in scans), scans

@@ -125,11 +125,13 @@ def test_when_the_whole_transaction_is_lost_everybody_hears_so(numbers: Numbers)
 
 def test_a_transaction_that_cannot_be_finished_is_taken_back(numbers: Numbers) -> None:
     numbers.block()
-    futures = [numbers.add(1), numbers.writer.submit(lambda connection: connection.execute("RELEASE job").rowcount)]
+    other = numbers.add(1)
+    breaking = numbers.writer.submit(lambda connection: connection.execute("RELEASE job").rowcount)
     numbers.gate.set()
-    for future in futures:
-        with pytest.raises(StoreError, match="no such savepoint"):
-            future.result(WAIT)
+    with pytest.raises(StoreError, match="no such savepoint"):
+        breaking.result(WAIT)
+    with pytest.raises(StoreError, match="no such savepoint"):
+        other.result(WAIT)
     numbers.add(2).result(WAIT)
     assert numbers.stored() == [2]
 
