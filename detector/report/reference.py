@@ -34,7 +34,7 @@ def fields_markdown() -> str:
     rows = [(f"`{one.name}`", one.shape, " ".join(one.doc.split())) for one in all_fields().values()]
     head = "# Derived fields\n\nWhat rules can name beside the attributes of the event itself. "
     made = "Made by `redshank rules fields --markdown`.\n\n"
-    return head + made + _table(("Field", "Shape", "Meaning"), rows)
+    return head + made + table(("Field", "Shape", "Meaning"), rows)
 
 
 def fields_json() -> list[dict[str, str]]:
@@ -82,7 +82,7 @@ def coverage_markdown(coverage: Coverage) -> str:
     """Give the coverage as a page of Markdown."""
     parts = [f"# What the rules cover\n\n{_head(coverage)}. Made by `redshank rules coverage --markdown`.\n"]
     tactics = [(TACTICS.get(one.name, one.name), str(len(one.rules))) for one in coverage.tactics]
-    parts.append("## ATT&CK tactics\n\n" + _table(("Tactic", "Rules"), tactics))
+    parts.append("## ATT&CK tactics\n\n" + table(("Tactic", "Rules"), tactics))
     sections = {
         "ATT&CK techniques": coverage.techniques,
         "Threat Matrix for Kubernetes": coverage.threat_matrix,
@@ -92,7 +92,7 @@ def coverage_markdown(coverage: Coverage) -> str:
         rows = [
             (f"`{one.name}`", "; ".join(f"{rule.title} ({rule.level.name})" for rule in one.rules)) for one in covered
         ]
-        parts.append(f"## {name}\n\n" + _table(("Entry", "Rules"), rows))
+        parts.append(f"## {name}\n\n" + table(("Entry", "Rules"), rows))
     return "\n".join(parts)
 
 
@@ -111,6 +111,7 @@ def coverage_json(coverage: Coverage) -> dict[str, Any]:
     return {"rules": len(coverage.rules), **found}
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Write a table in Markdown."""
     lines = [head, tuple("---" for _ in head), *rows]
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
