@@ -61,6 +61,12 @@ class IntakeMetrics:
             ["cluster"],
             registry=registry,
         )
+        self.age = Gauge(
+            "redshank_batch_age_seconds",
+            "How old, by our clock, the newest event of that batch was when it came; below 0 the clocks differ.",
+            ["cluster"],
+            registry=registry,
+        )
         self.dead_letters = Counter(
             "redshank_dead_letters", "What could not be used: body, item or delivery.", ["kind"], registry=registry
         )
@@ -74,11 +80,16 @@ class IntakeMetrics:
         """Count a connection that ended without an answer."""
         self.drops.labels(str(why)).inc()
 
-    def batch(self, cluster: str, size: int, at: float, *, resent: bool) -> None:
-        """Count a batch of so many bytes that came at a time (seconds since 1970)."""
+    def batch(self, cluster: str, size: int, *, resent: bool) -> None:
+        """Count a batch of so many bytes."""
         self.batches.labels(cluster, "resent" if resent else "journaled").inc()
         self.bytes.labels(cluster).inc(size)
+
+    def heard(self, cluster: str, at: float, age: float | None) -> None:
+        """Tell that API servers of a cluster sent a batch (seconds since 1970), and how old its newest event was."""
         self.last.labels(cluster).set(at)
+        if age is not None:
+            self.age.labels(cluster).set(age)
 
 
 class JournalMetrics:

@@ -48,12 +48,20 @@ def test_every_counter_of_the_fold_is_shown() -> None:
 @pytest.mark.parametrize("resent", [True, False])
 def test_a_batch_is_counted_under_its_cluster(resent: bool) -> None:
     metrics = Metrics()
-    metrics.intake.batch("prod", 1_000, 12.5, resent=resent)
+    metrics.intake.batch("prod", 1_000, resent=resent)
     values = exposed(metrics)
     outcome = "resent" if resent else "journaled"
     assert values["redshank_batches_total", (("cluster", "prod"), ("outcome", outcome))] == 1
     assert values["redshank_batch_bytes_total", (("cluster", "prod"),)] == 1_000
-    assert values["redshank_last_batch_timestamp_seconds", (("cluster", "prod"),)] == 12.5
+
+
+def test_when_a_cluster_was_heard_of_is_told_and_how_old_its_events_were() -> None:
+    metrics = Metrics()
+    for at, age in ((12.5, -3.0), (13.5, None)):
+        metrics.intake.heard("prod", at, age)
+    values = exposed(metrics)
+    assert values["redshank_last_batch_timestamp_seconds", (("cluster", "prod"),)] == 13.5
+    assert values["redshank_batch_age_seconds", (("cluster", "prod"),)] == -3.0
 
 
 def test_no_series_is_told_twice() -> None:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from uuid import uuid4
 
 from detector.alerts.suppress import MAX_SUPPRESSIONS, Lift, Suppression
-from detector.errors import RedshankError
+from detector.errors import RedshankError, StoreError
 from detector.finding import Verdict
 from detector.outbox import Outbox
 from detector.record import Control
 from detector.service.folding import Folding
+from detector.service.marked import marked_body
 from detector.service.observe import Observe
+from detector.service.reload import RULES
+from detector.sources.webhook import Webhook
 from detector.store.alerts import StoredAlert, Wanted
 from detector.store.dead_letters import DeadLetter
+from detector.store.deliveries import Outstanding
 from detector.store.directory import Store
-from detector.web import Redelivery
+from detector.version import __version__
+from detector.web import Redelivery, Status
 
+OK = 200
 BEHIND = 60.0
 """Seconds the fold may be behind before it counts as trouble."""
 
@@ -30,10 +37,11 @@ class DaemonBackend:
         folding: Folding,
         outbox: Outbox,
         observe: Observe,
+        webhook: Webhook,
         control: Callable[[Control], Awaitable[None]],
     ) -> None:
         self._store, self._folding, self._outbox, self._observe = store, folding, outbox, observe
-        self._control = control
+        self._webhook, self._control = webhook, control
         self.stopping = False
 
     def ready(self) -> str:
@@ -53,6 +61,23 @@ class DaemonBackend:
             troubles["fold"] = f"{lag:.0f} s behind"
         return troubles
 
+    def status(self) -> Status:
+        """Give what runs, and how far it is. Raises StoreError."""
+        journal, state = self._store.journal, self._store.state
+        return Status(
+            version=__version__,
+            started_at=self._observe.started_at,
+            webhook=self._webhook.url,
+            clusters={**dict.fromkeys(self._webhook.settings.clusters), **self._observe.heard},
+            sinks=tuple(self._outbox.names),
+            rules=state.meta(RULES) or "",
+            last=journal.last,
+            folded=self._folding.offset,
+            used=journal.used,
+            lag=self._observe.lag(self._folding),
+            restarts=self._folding.restarts,
+        )
+
     def measure(self) -> None:
         """Bring gauges up to date."""
         self._observe.measure(self._folding, self._outbox)
@@ -69,6 +94,10 @@ class DaemonBackend:
         """Give one by its id."""
         return await asyncio.to_thread(self._store.state.alert, name)
 
+    async def deliveries(self, name: str) -> Sequence[Outstanding]:
+        """Give what sinks have not taken of an alert."""
+        return await asyncio.to_thread(self._store.state.deliveries, name)
+
     async def suppressions(self) -> Sequence[Suppression]:
         """Give those that are in force."""
         found = await asyncio.to_thread(self._store.state.suppressions)
@@ -84,6 +113,14 @@ class DaemonBackend:
         count = await asyncio.wrap_future(self._store.state.redeliver(ids, which.sink))
         self._outbox.wake()
         return count
+
+    async def inject(self, cluster: str, mark: str) -> str:
+        """Take in the batch of a test, as if it had been posted. Raises RedshankError when it is refused."""
+        audit_id = str(uuid4())
+        answer = await self._webhook.inject(cluster, marked_body(mark, audit_id, self.now()))
+        if answer.status != OK:
+            raise (StoreError if answer.retry_after else RedshankError)(answer.message)
+        return audit_id
 
     async def control(self, control: Suppression | Lift | Verdict) -> None:
         """Put a control into the journal; it is on the disk when this returns."""

@@ -11,7 +11,6 @@ import logging
 import signal
 import time
 from collections.abc import Coroutine
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from detector.service.folding import Folding
 from detector.service.logs import set_up
 from detector.service.notify import notify, watchdog_interval
 from detector.service.observe import Observe
-from detector.service.reload import rules_of, sinks_of, stamp
+from detector.service.reload import RULES, digest_of, rules_of, sinks_of, stamp
 from detector.sinks.base import SystemClock
 from detector.sources.webhook import Webhook
 from detector.store.alerts import Wanted
@@ -46,8 +45,6 @@ WATCH = 5.0
 """Seconds between two looks at the files of settings and rules."""
 TIDY = 600.0
 """Seconds between two rounds of letting old alerts go."""
-RULES = "rules"
-"""Under this name the state keeps the digest of the rules that the journal was told of last."""
 MOST_OPEN = 100_000
 
 
@@ -86,10 +83,10 @@ class Daemon:
         every = settings.store.snapshot_every.total_seconds()
         self.folding = Folding(self.store, self.outbox, every=every, told=self.observe.told)
         self.intake = Intake(self.store.journal, self.store.state, self.clock, self._journaled)
-        self.backend = DaemonBackend(self.store, self.folding, self.outbox, self.observe, self.control)
         self.webhook = Webhook(
             settings.webhook, self.intake.accept, observer=self.metrics.intake, refused=self.intake.refused
         )
+        self.backend = DaemonBackend(self.store, self.folding, self.outbox, self.observe, self.webhook, self.control)
         self.web = Web(settings.web, self.backend, self.metrics.registry)
         self._appended_at = time.monotonic()
         self._stamp = stamp(file, settings)
@@ -122,8 +119,7 @@ class Daemon:
         self._greet()
 
     def _greet(self) -> None:
-        where, scheme = self.webhook.addresses[0], "https" if self.settings.webhook.tls else "http"
-        log.info("redshank %s takes audit events at %s://%s/audit/CLUSTER", __version__, scheme, where)
+        log.info("redshank %s takes audit events at %s/audit/CLUSTER", __version__, self.webhook.url)
         log.info("state: %s; health and metrics: http://%s", self.settings.data_dir, self.web.addresses[-1])
         log.info("sinks: %s", sinks_of(self.settings))
         log.info("to point a kube-apiserver at it: redshank init kube-apiserver")
@@ -162,7 +158,7 @@ class Daemon:
 
     async def _use_rules(self, rules: Rules) -> None:
         """Tell the journal of the rules, unless it was told of these last."""
-        digest = sha256(control_body(rules)).hexdigest()
+        digest = digest_of(rules)
         if self.store.state.meta(RULES) != digest:
             await self.control(rules)
             await asyncio.wrap_future(self.store.state.set_meta(RULES, digest))

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import orjson
 
-from detector import __version__
 from detector.event import Event, rfc3339
 from detector.formats import Batch
+from detector.version import __version__
 
 USER = "redshank:doctor"
 URI = "/redshank/doctor/"

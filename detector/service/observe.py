@@ -10,11 +10,13 @@ from detector.formats import Batch
 from detector.metrics import Metrics
 from detector.outbox import Outbox
 from detector.service.folding import Folding
+from detector.service.marked import is_marked
 from detector.service.messages import Told
 from detector.sinks.base import Clock
 from detector.store.deliveries import Delivery
 from detector.store.directory import Store
 from detector.store.entry import Appended
+from detector.web import Heard
 
 
 class Observe:
@@ -22,17 +24,27 @@ class Observe:
 
     def __init__(self, metrics: Metrics, store: Store, clock: Clock) -> None:
         self.metrics, self.store, self.clock = metrics, store, clock
-        self.heard: dict[str, int] = {}
-        """When the last batch of each cluster came (microseconds)."""
+        self.started_at = clock.now()
+        self.heard: dict[str, Heard] = {}
+        """When API servers of each cluster sent something last. The batches of a test do not count."""
+        self._restarts = 0
         self.received_at = 0
         metrics.journal.limit.set(store.journal.limit)
 
     def journaled(self, cluster: str, batch: Batch, size: int, appended: Appended) -> None:
         """Count a batch that is in the journal."""
-        self.heard[cluster] = now = self.clock.now()
-        self.metrics.intake.batch(cluster, size, now / SECOND, resent=appended.resent)
+        self.metrics.intake.batch(cluster, size, resent=appended.resent)
+        if not is_marked(batch):
+            self._hear(cluster, batch, resent=appended.resent)
         for _ in batch.rejected:
             self.metrics.intake.dead_letters.labels("item").inc()
+
+    def _hear(self, cluster: str, batch: Batch, *, resent: bool) -> None:
+        now, known = self.clock.now(), self.heard.get(cluster)
+        time = batch.events[-1].time if batch.events and not resent else None
+        age = (now - time) / SECOND if time is not None else known.age if known is not None else None
+        self.heard[cluster] = Heard(now, age)
+        self.metrics.intake.heard(cluster, now / SECOND, age)
 
     def told(self, told: Told) -> None:
         """Count what the fold told, once it is stored."""
@@ -62,6 +74,8 @@ class Observe:
         self.metrics.journal.waiting.set(max(0, journal.depth(folding.offset)))
         self.metrics.journal.oldest.set(lag)
         self.metrics.fold.lag.set(lag)
+        self.metrics.fold.restarts.inc(folding.restarts - self._restarts)
+        self._restarts = folding.restarts
         depth = self.store.state.outbox_depth()
         for sink in outbox.names:
             rows, since = depth.get(sink, (0, now))

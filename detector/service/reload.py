@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from detector.config import RulesSettings, Settings, load
+from detector.entries import control_body
 from detector.listen import Certificates
 from detector.pipeline import builtin_rules, rule_files
 from detector.record import Rules
 from detector.sigma.load import load as load_rules
+
+RULES = "rules"
+"""Under this name the state keeps the digest of the rules that the journal was told of last."""
+
+
+def digest_of(rules: Rules) -> str:
+    """Give what tells rules from others."""
+    return sha256(control_body(rules)).hexdigest()
 
 
 def rules_of(settings: RulesSettings) -> Rules:

@@ -33,6 +33,12 @@ _DIG_UP = """
     UPDATE outbox SET buried_at = NULL, created_at = :now, due_at = :now, tries = 0
     WHERE buried_at IS NOT NULL AND (:sink IS NULL OR sink = :sink)
         AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))"""
+# By sink, as the index is; those buried are few.
+_OF_ALERT = """
+    SELECT sink, tries, error, created_at, due_at, FALSE FROM outbox
+    WHERE buried_at IS NULL AND alert = :alert AND sink IN (SELECT DISTINCT sink FROM outbox WHERE buried_at IS NULL)
+    UNION ALL
+    SELECT sink, tries, error, created_at, due_at, TRUE FROM outbox WHERE buried_at IS NOT NULL AND alert = :alert"""
 _DEPTH = "SELECT sink, count(*), min(created_at) FROM outbox WHERE buried_at IS NULL GROUP BY sink"
 
 
@@ -43,6 +49,20 @@ class Delivery(msgspec.Struct, frozen=True):
     alert: Alert
     tries: int
     created_at: int
+
+
+class Outstanding(msgspec.Struct, frozen=True):
+    """A revision of an alert that a sink has not taken. Times are in microseconds since 1970."""
+
+    sink: str
+    tries: int
+    error: str
+    """Why the last try failed; empty before the first."""
+    created_at: int
+    due_at: int
+    """When it is tried next, at the earliest."""
+    buried: bool
+    """It was given up, and lies among the dead letters."""
 
 
 def add(connection: sqlite3.Connection, sink: str, alert: Alert, body: bytes, now: int) -> None:
@@ -57,6 +77,14 @@ def due(connection: sqlite3.Connection, sink: str, now: int, limit: int) -> list
     """Give what a sink is to hear now, oldest first; none while an earlier revision of its alert waits for its time."""
     rows = connection.execute(_DUE, {"sink": sink, "now": now, "limit": limit})
     return [Delivery(number, _decode(body), tries, created_at) for number, body, tries, created_at in rows]
+
+
+def of_alert(connection: sqlite3.Connection, alert: str) -> list[Outstanding]:
+    """Give what sinks have not taken of an alert."""
+    rows = connection.execute(_OF_ALERT, {"alert": alert})
+    return [
+        Outstanding(sink, tries, error, since, due, bool(buried)) for sink, tries, error, since, due, buried in rows
+    ]
 
 
 def done(connection: sqlite3.Connection, ids: Sequence[int]) -> None:

@@ -19,7 +19,7 @@ from detector.store import alerts, dead_letters, deliveries, suppressions
 from detector.store.alerts import StoredAlert, Wanted
 from detector.store.database import explained, give_back
 from detector.store.dead_letters import DeadLetter
-from detector.store.deliveries import Delivery
+from detector.store.deliveries import Delivery, Outstanding
 from detector.store.migrate import open_database, open_for_reading
 from detector.store.tables import EMITTED, STATE
 from detector.store.writer import Writer
@@ -88,6 +88,10 @@ class State:
     def due(self, sink: str, now: int, limit: int) -> list[Delivery]:
         """Give what a sink is to hear now, oldest first; none while an older revision of its alert is put off."""
         return self._read(lambda connection: deliveries.due(connection, sink, now, limit))
+
+    def deliveries(self, alert: str) -> list[Outstanding]:
+        """Give what sinks have not taken of an alert, by its id; nothing where all of them have all of it."""
+        return self._read(lambda connection: deliveries.of_alert(connection, alert))
 
     def delivered(self, ids: Sequence[int]) -> Future[None]:
         """Take rows out of the outbox: the sink said yes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detector.web.backend import Backend, Redelivery
+from detector.web.backend import Backend, Heard, Redelivery, Status
 from detector.web.server import Web
 
-__all__ = ["Backend", "Redelivery", "Web"]
+__all__ = ["Backend", "Heard", "Redelivery", "Status", "Web"]

@@ -25,6 +25,8 @@ MOST = 1_000
 """Entries in one answer."""
 LONGEST = 366 * 86_400 * SECOND
 """Microseconds a suppression may last: what nobody renews in a year is not wanted any more."""
+TIMES = frozenset({"until", "first_at", "last_at", "created_at", "due_at", "started_at"})
+"""Keys of answers whose values are times."""
 JUDGEMENTS = {"dismiss": "dismissed", "confirm": "confirmed"}
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -73,6 +75,13 @@ class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     why: Text
 
 
+class Marked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of ``POST /api/tests``: which cluster the event is to be of, and two hex digits of one's own."""
+
+    cluster: Name
+    mark: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{2}\Z")]
+
+
 class NewSuppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The body of ``POST /api/suppressions``; the patterns are those of `Suppression`."""
 
@@ -96,8 +105,11 @@ class Api:
         """Give path and handler of each."""
         return (
             web.get("/api/health", self.health),
+            web.get("/api/status", self.status),
+            web.post("/api/tests", self.test),
             web.get("/api/alerts", self.alerts),
             web.get("/api/alerts/{id}", self.alert),
+            web.get("/api/alerts/{id}/deliveries", self.deliveries),
             web.post("/api/alerts/{id}/{verb:dismiss|confirm}", self.judge),
             web.get("/api/suppressions", self.suppressions),
             web.post("/api/suppressions", self.suppress),
@@ -109,6 +121,17 @@ class Api:
     async def health(self, request: web.Request) -> web.Response:
         """Say what is wrong with which part."""
         return in_json({"ready": self.backend.ready() or "yes", "troubles": dict(self.backend.health())})
+
+    async def status(self, request: web.Request) -> web.Response:
+        """Say what runs, and how far it is."""
+        status = self.backend.status()
+        clusters = {name: heard and _written(heard) for name, heard in status.clusters.items()}
+        return in_json({**_written(status), "clusters": clusters})
+
+    async def test(self, request: web.Request) -> web.Response:
+        """Send an event of our own through everything."""
+        test = await _body(request, Marked)
+        return in_json({"audit_id": await self.backend.inject(test.cluster, test.mark)}, 202)
 
     async def alerts(self, request: web.Request) -> web.Response:
         """List alerts without their samples, newest first, a page at a time."""
@@ -130,6 +153,11 @@ class Api:
     async def alert(self, request: web.Request) -> web.Response:
         """Show one alert, with its samples."""
         return in_json(_shown(await self._stored(request), samples=True))
+
+    async def deliveries(self, request: web.Request) -> web.Response:
+        """List what sinks have not taken of an alert."""
+        outstanding = await self.backend.deliveries((await self._stored(request)).alert.id)
+        return in_json({"deliveries": [_written(one) for one in outstanding]})
 
     async def judge(self, request: web.Request) -> web.Response:
         """Dismiss or confirm an alert."""
@@ -232,4 +260,4 @@ def _written(struct: msgspec.Struct) -> dict[str, Any]:
     """Give a struct as JSON types, its times in words."""
     values: dict[str, Any] = msgspec.to_builtins(struct)
     values.pop("type", None)
-    return {key: rfc3339(value) if key in {"until", "first_at", "last_at"} else value for key, value in values.items()}
+    return {key: rfc3339(value) if key in TIMES else value for key, value in values.items()}

@@ -600,3 +600,30 @@ def test_a_stop_answers_what_was_accepted_within_its_deadline() -> None:
             assert webhook.connections == 0
 
     run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("clusters", "cluster", "status"),
+    [({}, "doctor", 200), ({}, "../x", 404), ({"prod": {}}, "prod", 200), ({"prod": {}}, "doctor", 404)],
+)
+def test_a_body_of_our_own_is_taken_for_clusters_that_may_post(clusters: Any, cluster: str, status: int) -> None:
+    taker = Taker()
+
+    async def scenario() -> None:
+        async with posting(taker, clusters=clusters) as (webhook, _, _):
+            assert (await webhook.inject(cluster, b"{}")).status == status
+
+    run(scenario())
+    assert taker.taken == [(cluster, b"{}", "local")] * (status == 200)
+
+
+def test_a_body_of_our_own_needs_no_proof() -> None:
+    taker = Taker()
+
+    async def scenario() -> None:
+        async with posting(taker, clusters=TOKENS) as (webhook, _, _):
+            assert (await webhook.inject("prod", b"{}")).status == 200
+            taker.answer = OSError("a bug")
+            assert (await webhook.inject("prod", b"{}")).status == 503
+
+    run(scenario())

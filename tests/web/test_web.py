@@ -19,7 +19,8 @@ from detector.listen import Address, hash_token
 from detector.metrics import Metrics
 from detector.store.alerts import StoredAlert, Wanted
 from detector.store.dead_letters import DeadLetter
-from detector.web import Redelivery, Web
+from detector.store.deliveries import Outstanding
+from detector.web import Heard, Redelivery, Status, Web
 from tests.encodings.making import START, alert
 from tests.listen.talking import Authority, Client, Reply, client, request, run
 
@@ -50,6 +51,22 @@ class Fake:
     def health(self) -> Mapping[str, str]:
         return {"sink siem": "connection refused"}
 
+    def status(self) -> Status:
+        heard = Heard(NOW, 1.5)
+        return Status(
+            version="1.2.3",
+            started_at=START,
+            webhook="http://127.0.0.1:8889",
+            clusters={"prod": heard, "test": None},
+            sinks=("siem",),
+            rules="ab",
+            last=7,
+            folded=6,
+            used=100,
+            lag=0.5,
+            restarts=0,
+        )
+
     def measure(self) -> None:
         self.measured += 1
 
@@ -63,6 +80,15 @@ class Fake:
 
     async def alert(self, name: str) -> StoredAlert | None:
         return next((one for one in self.stored if one.alert.id == name), None)
+
+    async def deliveries(self, name: str) -> Sequence[Outstanding]:
+        return [Outstanding("siem", 2, "connection refused", NOW, NOW + SECOND, buried=False)] * (name[0] == "a")
+
+    async def inject(self, cluster: str, mark: str) -> str:
+        if self.error is not None:
+            raise self.error
+        self.asked.append((cluster, mark))
+        return "audit-1"
 
     async def suppressions(self) -> Sequence[Suppression]:
         return [Suppression(id="s1", owner="sre", reason="r", until=NOW + SECOND, actor="backup")]
@@ -514,3 +540,64 @@ def test_answers_of_the_api_are_neither_kept_nor_guessed_at(tmp_path: Path) -> N
             assert headers["content-type"] == "application/json"
 
     run(scenario())
+
+
+def test_what_sinks_have_not_taken_of_an_alert_is_told(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with talking(Fake(), tmp_path) as one:
+            status, answer = await told(one, "GET", f"/api/alerts/{'a' * 32}/deliveries")
+            assert status == 200
+            assert answer["deliveries"] == [
+                {
+                    "sink": "siem",
+                    "tries": 2,
+                    "error": "connection refused",
+                    "created_at": "2026-03-05T14:04:11.123456Z",
+                    "due_at": "2026-03-05T14:04:12.123456Z",
+                    "buried": False,
+                }
+            ]
+            assert (await told(one, "GET", f"/api/alerts/{'b' * 32}/deliveries")) == (200, {"deliveries": []})
+            assert (await told(one, "GET", "/api/alerts/none/deliveries"))[0] == 404
+
+    run(scenario())
+
+
+def test_status_says_what_runs_and_when_clusters_were_heard_of(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with talking(Fake(), tmp_path) as one:
+            status, answer = await told(one, "GET", "/api/status")
+            assert (status, answer["started_at"]) == (200, "2026-03-05T14:03:11.123456Z")
+            assert answer["clusters"] == {
+                "prod": {"last_at": "2026-03-05T14:04:11.123456Z", "age": 1.5},
+                "test": None,
+            }
+            assert (answer["last"], answer["folded"], answer["sinks"]) == (7, 6, ["siem"])
+
+    run(scenario())
+
+
+def test_a_test_is_sent_through_everything(tmp_path: Path) -> None:
+    fake = Fake()
+
+    async def scenario() -> None:
+        async with talking(fake, tmp_path) as one:
+            body = {"cluster": "prod", "mark": "5e"}
+            assert (await told(one, "POST", "/api/tests", body)) == (202, {"audit_id": "audit-1"})
+            assert fake.asked == [("prod", "5e")]
+            fake.error = RedshankError("no such cluster is configured")
+            assert (await told(one, "POST", "/api/tests", body)) == (400, {"error": str(fake.error)})
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("mark", ["", "5", "5E", "xx", "5e\n", "005e", None])
+def test_a_test_with_a_mark_of_no_sense_is_refused(tmp_path: Path, mark: str | None) -> None:
+    fake = Fake()
+
+    async def scenario() -> None:
+        async with talking(fake, tmp_path) as one:
+            assert (await told(one, "POST", "/api/tests", {"cluster": "prod", "mark": mark}))[0] == 400
+
+    run(scenario())
+    assert not fake.asked

@@ -10,9 +10,9 @@ from aiohttp import web
 
 from detector.errors import ConfigError
 from detector.listen import Address, Certificates, Connection, Listener, Observer, Unobserved
-from detector.listen.connection import answer, connection_of, last_answer
+from detector.listen.connection import LOCAL, answer, connection_of, last_answer
 from detector.listen.rarely import Rarely
-from detector.sources.webhook.auth import Answer, Credentials, RefusedError, cluster_of
+from detector.sources.webhook.auth import PATH, Answer, Credentials, RefusedError, cluster_of
 from detector.sources.webhook.body import BadBodyError, Bodies, Refusal
 from detector.sources.webhook.settings import WebhookSettings
 
@@ -55,6 +55,11 @@ class Webhook:
     def addresses(self) -> list[Address]:
         """Where it listens."""
         return self.listener.addresses
+
+    @property
+    def url(self) -> str:
+        """The first of them, without a path."""
+        return f"{'https' if self.settings.tls else 'http'}://{self.addresses[0]}"
 
     @property
     def connections(self) -> int:
@@ -109,12 +114,26 @@ class Webhook:
             except BadBodyError as bad:
                 self.refused(bad.refusal(cluster, connection.peer))
                 raise RefusedError(bad.status, bad.reason) from None
-            given = await self._accepted(cluster, body, connection.peer)
+            return await self._accepted(cluster, body, connection.peer)
+
+    async def inject(self, cluster: str, body: bytes) -> Answer:
+        """Take a body of our own, as if somebody who may had posted it."""
+        if self.settings.clusters:
+            known = cluster in self.settings.clusters
+            return await self._accepted(cluster, body, LOCAL) if known else Answer(404, "no such cluster is configured")
+        try:
+            cluster_of(f"{PATH}/{cluster}", Credentials(), {}, self.clusters)
+        except RefusedError as refusal:
+            return refusal.answer
+        return await self._accepted(cluster, body, LOCAL)
+
+    async def _accepted(self, cluster: str, body: bytes, peer: str) -> Answer:
+        given = await self._decided(cluster, body, peer)
         if given.status < web.HTTPMultipleChoices.status_code and not self.settings.clusters:
             self.clusters[cluster] = None
         return given
 
-    async def _accepted(self, cluster: str, body: bytes, peer: str) -> Answer:
+    async def _decided(self, cluster: str, body: bytes, peer: str) -> Answer:
         try:
             return await self.accept(cluster, body, peer)
         except Exception as error:
