@@ -66,10 +66,16 @@ def sinks_markdown() -> str:
     return "\n".join(parts)
 
 
+def inner_settings(annotation: Any) -> type[BaseModel] | None:
+    """Give the Settings class that an option is one of, or may be; None for other options, such as many by name."""
+    kinds = get_args(annotation) if get_origin(annotation) in {Union, UnionType} else (annotation,)
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+
+
 def _rows(model: type[BaseModel], fields: dict[str, FieldInfo], above: str = "") -> Iterator[tuple[str, ...]]:
     defaults = written_defaults(model)
     for name, field in fields.items():
-        inner = _inner(field.annotation)
+        inner = inner_settings(field.annotation)
         if inner is not None:
             yield from _rows(inner, inner.model_fields, f"{above}{name}.")
             continue
@@ -80,14 +86,6 @@ def _rows(model: type[BaseModel], fields: dict[str, FieldInfo], above: str = "")
 
 def _alike(field: FieldInfo, other: FieldInfo | None) -> bool:
     return other is not None and (field.default, field.description) == (other.default, other.description)
-
-
-def _inner(annotation: Any) -> type[BaseModel] | None:
-    """Give the Settings class that a value is one of; None for other values."""
-    for kind in (annotation, *get_args(annotation)):
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            return kind
-    return None
 
 
 def _shape(annotation: Any) -> str:
