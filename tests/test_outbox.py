@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from detector.errors import ConfigError, StoreFullError
+from detector.event import SECOND
 from detector.finding import Alert, Level
 from detector.outbox import Outbox
 from detector.sinks.base import Failure, RefusedError, RetryError
@@ -212,6 +213,18 @@ def test_old_rows_are_sent_when_the_destination_takes_them(store: Store) -> None
             await until(lambda: not store.waiting)
         assert script.got
         assert not store.buried
+
+    asyncio.run(scenario())
+
+
+def test_a_clock_that_is_set_back_holds_nothing_up(store: Store) -> None:
+    async def scenario() -> None:
+        script = scripted()
+        store.add("a", alert(0), at=START + 86_400 * SECOND)
+        store.add("a", alert(1))
+        async with running(store, AppendSettings(name="a")) as outbox:
+            await until(lambda: len(script.got) == 2)
+            assert not outbox.trouble
 
     asyncio.run(scenario())
 

@@ -8,18 +8,21 @@ from collections.abc import Sequence
 
 import msgspec
 
+from detector.event import SECOND
 from detector.finding import Alert
 
 MOST_BURIED = 10_000
 """Buried deliveries kept; beyond that the oldest go, and are counted."""
+FAR = 2 * 3600 * SECOND
+"""Nothing is put off for so long: a row that is due later is from before the clock was set back, and is due."""
 
 _decode = msgspec.json.Decoder(Alert).decode
 _DUE = """
     SELECT id, body, tries, created_at FROM outbox AS one
-    WHERE sink = :sink AND due_at <= :now AND buried_at IS NULL AND NOT EXISTS (
+    WHERE sink = :sink AND due_at NOT BETWEEN :now + 1 AND :far AND buried_at IS NULL AND NOT EXISTS (
         SELECT 1 FROM outbox AS earlier
         WHERE earlier.sink = :sink AND earlier.alert = one.alert AND earlier.id < one.id
-            AND earlier.due_at > :now AND earlier.buried_at IS NULL
+            AND earlier.due_at BETWEEN :now + 1 AND :far AND earlier.buried_at IS NULL
     )
     ORDER BY id LIMIT :limit"""
 _DONE = "DELETE FROM outbox WHERE id IN (SELECT value FROM json_each(?))"
@@ -75,7 +78,7 @@ def add(connection: sqlite3.Connection, sink: str, alert: Alert, body: bytes, no
 
 def due(connection: sqlite3.Connection, sink: str, now: int, limit: int) -> list[Delivery]:
     """Give what a sink is to hear now, oldest first; none while an earlier revision of its alert waits for its time."""
-    rows = connection.execute(_DUE, {"sink": sink, "now": now, "limit": limit})
+    rows = connection.execute(_DUE, {"sink": sink, "now": now, "far": now + FAR, "limit": limit})
     return [Delivery(number, _decode(body), tries, created_at) for number, body, tries, created_at in rows]
 
 
