@@ -27,7 +27,7 @@ def screen() -> str:
     environment = {**os.environ, "COLUMNS": str(WIDTH), "TERM": "xterm-256color", "COLORTERM": "truecolor"}
     environment.pop("NO_COLOR", None)
     command = [sys.executable, "-m", "detector", *COMMAND[1:]]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=writer, stderr=subprocess.DEVNULL) as child:  # noqa: S603
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=writer, stderr=subprocess.DEVNULL) as child:
         os.close(writer)
         printed = b"".join(iter(lambda: _read(reader), b""))
     os.close(reader)
