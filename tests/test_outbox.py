@@ -365,6 +365,22 @@ def test_a_store_that_cannot_write_causes_no_message_twice(store: Store, caplog:
     assert messages(caplog).count("disk full") == 1
 
 
+def test_a_fault_while_noting_what_was_sent_is_told_and_does_not_become_a_flood(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        clock, script = FakeClock(), scripted()
+        store.refuses = [KeyError("a fault of ours")] * 3
+        store.add("a", alert())
+        async with running(store, AppendSettings(name="a"), clock=clock):
+            await until(lambda: not store.waiting)
+        assert len(script.asked) == 4
+        assert clock.time > 0
+
+    asyncio.run(scenario())
+    assert "cannot be noted: 'a fault of ours'" in messages(caplog)
+
+
 def test_a_store_that_cannot_be_read_is_read_again(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         script = scripted()

@@ -14,17 +14,6 @@ from detector.sinks.settings import SinkSettings
 from detector.sinks.tls import ClientTLS
 
 
-class RemoteSettings(SinkSettings):
-    """Options of sinks that speak HTTP."""
-
-    tls: ClientTLS = Field(
-        default=ClientTLS(), description="Certificates.", examples=[{"ca_file": "/etc/redshank/ca.pem"}]
-    )
-    proxy: str | None = Field(
-        default=None, description="An HTTP proxy to go through.", examples=["http://proxy.example.com:3128"]
-    )
-
-
 def checked_url(url: str) -> str:
     """Give an address as it is used. Raises ValueError, without the address: it may be a secret."""
     url = url.strip()
@@ -44,6 +33,17 @@ def checked_url(url: str) -> str:
 
 Url = Annotated[str, AfterValidator(checked_url)]
 """An address of an HTTP server."""
+
+
+class RemoteSettings(SinkSettings):
+    """Options of sinks that speak HTTP."""
+
+    tls: ClientTLS = Field(
+        default=ClientTLS(), description="Certificates.", examples=[{"ca_file": "/etc/redshank/ca.pem"}]
+    )
+    proxy: Url | None = Field(
+        default=None, description="An HTTP proxy to go through.", examples=["http://proxy.example.com:3128"]
+    )
 
 
 class WebhookSettings(RemoteSettings):

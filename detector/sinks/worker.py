@@ -116,7 +116,8 @@ class Worker:
         del self._under_way[task]
         self.wake()
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("sink %s: a delivery failed: %s", self.settings.name, self._clean(error))
+            log.error("sink %s: what was sent cannot be noted: %s", self.settings.name, self._clean(error))
+            self._pause(None)  # it will be sent again
 
     async def _pick(self) -> tuple[Parcel, ...]:
         """Choose what to send. While the destination takes nothing, what has waited too long is given up unsent."""
@@ -177,6 +178,7 @@ class Worker:
             raise
         except Exception as error:  # a fault of ours must cost neither the neighbours nor the sink
             if alone:
+                log.error("sink %s: a fault of ours: %s", self.settings.name, self._clean(repr(error)))
                 return [Failure(0, f"fault in the sink: {error!r}", permanent=False)]
             raise RefusedError(repr(error)) from None
 
@@ -198,10 +200,8 @@ class Worker:
 
         Each row waits by its own number of tries, so that others come first, and so that a restart changes nothing.
         """
-        self._failures += 1
         self._size = max(1, self._size // 2)
-        pause = backoff(self._failures, error.after)
-        self._paused_until = max(self._paused_until, self._clock.monotonic() + pause)
+        pause = self._pause(error.after)
         if not self.trouble:
             log.warning("sink %s takes nothing, trying again later: %s", self.settings.name, self._clean(error))
         self.trouble = self._clean(error)
@@ -209,6 +209,12 @@ class Worker:
         for tries in {row.tries for row in rows}:
             wait = max(pause, backoff(tries + 1))
             await self._ledger.later([row for row in rows if row.tries == tries], error.reason, wait)
+
+    def _pause(self, after: float | None) -> float:
+        self._failures += 1
+        pause = backoff(self._failures, after)
+        self._paused_until = max(self._paused_until, self._clock.monotonic() + pause)
+        return pause
 
     def _well(self) -> None:
         """Hear that the destination answers."""
