@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from detector.durations import Duration
 from detector.errors import ConfigError
 from detector.listen import ListenSettings, TokenHash
+from detector.listen.settings import ListenAddress
 from detector.sigma.rule import DEFAULT_PACKS, Pack
 from detector.sinks import AnySink
 from detector.sinks.stdout import StdoutSettings
@@ -66,7 +67,7 @@ class StoreSettings(BaseModel, extra="forbid"):
 class WebSettings(ListenSettings):
     """Health, metrics and the API, apart from where audit events come in."""
 
-    listen: str = Field(default="127.0.0.1:9090", description="host:port", examples=["127.0.0.1:9090"])
+    listen: ListenAddress = Field(default="127.0.0.1:9090", description="host:port", examples=["127.0.0.1:9090"])
     tokens: tuple[TokenHash, ...] = Field(
         default=(), description="Hashes of the bearer tokens that may use /api.", examples=[["sha256:9f86d0…"]]
     )

@@ -81,8 +81,9 @@ def pack(message: ToFold | FromFold) -> bytes:
 def receive(stream: BinaryIO) -> ToFold | None:
     """Read a message to the fold; None at the end of the stream."""
     head = stream.read(LENGTH)
-    body = stream.read(int.from_bytes(head, "big")) if len(head) == LENGTH else b""
-    message: ToFold | None = _to_fold(body) if body else None
+    length = int.from_bytes(head, "big")
+    body = stream.read(length) if len(head) == LENGTH else b""
+    message: ToFold | None = _to_fold(body) if length and len(body) == length else None
     return message
 
 
