@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from detector.alerts.sample import written
+from detector.bounded import fit
 from detector.event import Event
 from detector.finding import Finding, Level, Reason
 
@@ -61,7 +62,7 @@ def opened(finding: Finding, name: str, now: int) -> Open:
         id=name,
         rule=finding.rule_id,
         level=finding.level,
-        actor=fit(finding.actor),
+        actor=fit(finding.actor, MAX_NAME),
         actor_kind=finding.actor_kind,
         message=fit(finding.message, MAX_SENTENCE),
         opened_at=now,
@@ -88,9 +89,9 @@ class Room:
         for target in finding.targets or (finding.target,):
             self._list(alert.targets, fit(target, MAX_SENTENCE), MAX_LISTED)
         for source in finding.sources or (finding.source,):
-            self._list(alert.sources, fit(source), MAX_LISTED)
+            self._list(alert.sources, fit(source, MAX_NAME), MAX_LISTED)
         for audit_id in finding.audit_ids:
-            self._list(alert.audit_ids, fit(audit_id), MAX_AUDIT_IDS)
+            self._list(alert.audit_ids, fit(audit_id, MAX_NAME), MAX_AUDIT_IDS)
         for reason in finding.reasons:
             self._reason(alert.reasons, reason)
         self._sample(alert, event)
@@ -105,7 +106,8 @@ class Room:
             into[text] = None
 
     def _reason(self, into: dict[str, Reason], reason: Reason) -> None:
-        kept = Reason(fit(reason.selection), fit(reason.field), fit(reason.value), fit(reason.wanted))
+        texts = (reason.selection, reason.field, reason.value, reason.wanted)
+        kept = Reason(*(fit(text, MAX_NAME) for text in texts))
         place = f"{kept.selection}/{kept.field}"
         if place not in into and len(into) < MAX_LISTED and self._has(into, _size_of_reason(place, kept)):
             into[place] = kept
@@ -123,11 +125,6 @@ class Room:
             if self.sampled + len(sample) <= SAMPLES:
                 alert.samples.append(sample)
                 self.sampled += len(sample)
-
-
-def fit(text: str, most: int = MAX_NAME) -> str:
-    """Cut a text to so many bytes of UTF-8."""
-    return text[:most] if text.isascii() else text.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
 
 
 def _size(text: str) -> int:

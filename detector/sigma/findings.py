@@ -8,8 +8,9 @@ from detector.event import Event
 from detector.fields import value_of
 from detector.finding import Finding, Reason, RuleInfo, make_id
 from detector.redaction import scrub
-from detector.sigma.correlate import AUDIT_ID, MAX_TARGET, Correlator, Crossing
+from detector.sigma.correlate import Correlator, Crossing
 from detector.sigma.message import sentence
+from detector.sigma.window import AUDIT_ID, MAX_TARGET
 
 
 def finding(info: RuleInfo, event: Event, now: int, why: tuple[Reason, ...], **more: Any) -> Finding:

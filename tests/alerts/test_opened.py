@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from detector.alerts import group, opened
-from detector.alerts.opened import LEAST, MAX_NAME, SAMPLES, TEXTS, fit
+from detector.alerts.opened import LEAST, SAMPLES, TEXTS
 from detector.cluster import Cluster
 from detector.record import Record
 from tests.support import batch, fold_with, rule, secret
@@ -90,10 +90,3 @@ def test_a_restored_flood_has_as_much_room_left() -> None:
     after.load(msgspec.msgpack.decode(msgspec.msgpack.encode(before.dump())))
     assert vars(after.room) == vars(before.room)
     assert after.close_all() == before.close_all()
-
-
-@pytest.mark.parametrize("text", ["x" * 300, "\U0001f600" * 300, "ü" * 300, "x" + "ü" * 300])
-def test_a_text_is_cut_between_characters(text: str) -> None:
-    assert MAX_NAME - 4 < len(fit(text).encode()) <= MAX_NAME
-    assert text.startswith(fit(text))
-    assert fit(text[:9]) == text[:9]

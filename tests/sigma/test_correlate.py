@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from detector.bounded import BoundedMap
 from detector.event import Event
 from detector.finding import Finding
 from detector.sigma.engine import Compiled, SigmaDetector
@@ -91,7 +92,7 @@ def test_value_count_keeps_at_most_threshold_values() -> None:
     one = detector(BASE, correlation("names", "value_count", ["read"], {"gte": 3, "field": "objectRef.name"}))
     send(one, *[secret(n, at=n / 100, name=f"secret-{n}") for n in range(500)])
     (window,) = [window for _, window in one.correlators[0].windows.items()]
-    assert len(window.entries) == 3
+    assert len(window) == 3
 
 
 WRITE = rule("write", {"sel": {"objectRef.resource": "secrets", "verb": "update"}, "condition": "sel"})
@@ -166,7 +167,7 @@ def test_both_stages_of_a_request_count_once() -> None:
 def test_spam_of_new_groups_does_not_push_out_an_established_one() -> None:
     """Law 4: learn, spam ten times the bound, attack; the same alert as without the spam."""
     one = detector(BASE, FIVE)
-    one.correlators[0].windows.size, one.correlators[0].windows.probation_size = 40, 10
+    one.correlators[0].windows = BoundedMap(40)
     send(one, *reads(0, 1, user={"username": "attacker"}))
     for number in range(400):
         send(one, secret(number, at=2 + number / 1e4, user={"username": f"spam-{number}"}))
