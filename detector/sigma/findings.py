@@ -54,7 +54,7 @@ def crossed(correlator: Correlator, crossing: Crossing, event: Event, now: int) 
     return finding(
         info,
         event,
-        now,
+        max(now, entries[-1].time),
         tuple(why),
         id=make_id(info.id, *crossing.group, crossing.first),
         group=crossing.group,

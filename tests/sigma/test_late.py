@@ -17,7 +17,7 @@ from detector.sigma.engine import Compiled, SigmaDetector
 from detector.sigma.load import load
 from detector.sigma.window import AUDIT_ID, MAX_SOURCE, MAX_TARGET, MAX_VALUE, Entry, needless, short
 from detector.watermark import LATENESS
-from tests.support import correlation, rule, rule_file, secret
+from tests.support import correlation, rule, rule_file, seconds, secret
 
 SPAN, LATE = 10, LATENESS // SECOND
 READ = rule("read")
@@ -187,6 +187,12 @@ def test_what_lies_before_the_window_of_a_crossing_still_counts() -> None:
     ones = in_order((0, "a"), (11, "c"), (12, "d"), (13, "e"), (1, "f"), (2, "g"))
     found = detected("value_count", ones)
     assert [one.audit_ids for one in found] == [("test-1", "test-2", "test-3"), ("test-0", "test-4", "test-5")]
+
+
+def test_a_crossing_that_a_late_event_completes_is_of_the_time_of_its_newest() -> None:
+    (found,) = detected("event_count", in_order((5, "a"), (7, "b"), (4, "c")))
+    assert found.since is not None
+    assert (seconds(found.since), seconds(found.time)) == (4, 7)
 
 
 @pytest.mark.parametrize("at", [4, 5.5, 7.5])
