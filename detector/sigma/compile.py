@@ -15,7 +15,7 @@ from typing import Any
 from detector.event import Event
 from detector.fields import field_named
 from detector.sigma.closures import Test, all_of, cost, test_of, viewer
-from detector.sigma.facets import Key, decisive, needs, resources, specialise
+from detector.sigma.facets import Key, asked_facets, decisive, needs, resources, specialise
 from detector.sigma.index import Index, Numbered, file_rules
 from detector.sigma.path import Path, parse
 from detector.sigma.predicate import FALSE, And, Atom, Each, Or, Predicate, simplify
@@ -63,6 +63,10 @@ class Compiler:
         self.at: dict[str, list[Numbered]] = {}
         self.needs: dict[int, tuple[tuple[int, frozenset[str]], ...]] = {}
         """By the number of a rule: the facets without which it cannot hold."""
+        self.asks: dict[int, tuple[int, ...]] = {}
+        """By the number of a rule: the facets that decide something of it."""
+        self.left: dict[tuple[int, Key], Predicate] = {}
+        """What is left of a rule (number) for those facets: many keys differ in others only."""
         self.programs: dict[Key, Program | None] = {}
         self.shared: dict[tuple[Numbered, ...], Program | None] = {(): None}
         """Programs by what is left of the rules: many keys leave the same."""
@@ -70,7 +74,7 @@ class Compiler:
         self.tests: dict[Predicate, Test] = {}
         for number, predicate in rules:
             rule = (number, decisive(guarded(simplify(predicate))))
-            self.needs[number] = needs(rule[1])
+            self.needs[number], self.asks[number] = needs(rule[1]), asked_facets(rule[1])
             places = resources(rule[1])
             if places is None:
                 self.anywhere.append(rule)
@@ -82,6 +86,7 @@ class Compiler:
         if key not in self.programs:
             if len(self.programs) >= PROGRAMS:
                 self.programs.clear()
+                self.left.clear()
             self.programs[key] = self._program(tuple(self._left(key)))
         return self.programs[key]
 
@@ -89,9 +94,11 @@ class Compiler:
         near = self.at.get(key[1], []) if key[1] is not None else []
         for number, predicate in near + self.anywhere:
             if all(key[facet] in words for facet, words in self.needs[number]):
-                left = specialise(predicate, key)
-                if left != FALSE:
-                    yield number, left
+                of_rule = (number, tuple(key[facet] for facet in self.asks[number]))
+                if of_rule not in self.left:
+                    self.left[of_rule] = specialise(predicate, key)
+                if self.left[of_rule] != FALSE:
+                    yield number, self.left[of_rule]
 
     def _program(self, rules: tuple[Numbered, ...]) -> Program | None:
         if rules not in self.shared:

@@ -80,13 +80,11 @@ class SigmaDetector:
         """Give the findings on one event at time ``now`` (microseconds)."""
         traits = self._traits(event)
         try:
-            program = self._programs[traits]
-        except KeyError:
-            program = self._compiled.program(event, traits)
-        if program is None:
-            return []
-        try:
-            hits = program(event, now)
+            try:
+                program = self._programs[traits]
+            except KeyError:
+                program = self._compiled.program(event, traits)
+            hits = program(event, now) if program is not None else None
         except Exception:  # a rule that raises must not cost the others
             hits = self._one_by_one(event, now, early=traits[0])
         return self._findings(event, now, hits) if hits else []

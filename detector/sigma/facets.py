@@ -54,6 +54,7 @@ NAMES = (
 FACETS = {parse(name)[0]: number for number, name in enumerate(NAMES)}
 (RESOURCE,), (KEY,) = parse("objectRef.resource"), parse("key")
 _RESOURCE, _SUBRESOURCE, _ACTOR = 1, 2, 6
+_OF_KEY = (_RESOURCE, _SUBRESOURCE)
 _FIELDS = tuple(path.getter() for path in FACETS)
 _impersonation = all_fields()["impersonation"].compute
 
@@ -184,6 +185,12 @@ def needs(predicate: Predicate) -> tuple[tuple[int, frozenset[str]], ...]:
         for part in parts
         if isinstance(part, Atom) and part.kind == "equal" and not part.cased and part.path in FACETS
     )
+
+
+def asked_facets(predicate: Predicate) -> tuple[int, ...]:
+    """List the facets, by number, that can decide something of a predicate."""
+    asked = {atom.path for atom in atoms(predicate)}
+    return tuple(number for path, number in FACETS.items() if path in asked or (KEY in asked and number in _OF_KEY))
 
 
 def resources(predicate: Predicate) -> frozenset[str] | None:

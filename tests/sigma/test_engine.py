@@ -10,6 +10,7 @@ import pytest
 from detector.event import Event
 from detector.finding import Finding, Level
 from detector.sigma import engine, predicate
+from detector.sigma.compile import Compiler
 from detector.sigma.engine import ALL, Compiled, SigmaDetector
 from detector.sigma.load import load
 from tests.support import correlation, event, rule, rule_file, secret
@@ -127,6 +128,13 @@ def test_a_rule_that_raises_costs_no_other_and_is_told_when_it_matters(level: st
         assert [found.title for found in check(one, secret(number))] == told
     identity = one.rules[0].info.id
     assert one.failures == {identity: 3, ALL: 3}
+
+
+def test_rules_that_cannot_be_made_a_program_are_asked_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = detector(rule("good"))
+    monkeypatch.setattr(Compiler, "program", lambda self, key: key.impossible)
+    assert [found.title for found in check(one, secret())] == ["good"]
+    assert one.failures == {ALL: 1}
 
 
 def test_packs_choose_what_alerts() -> None:
