@@ -10,11 +10,12 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import blake2b, sha256
+from hashlib import sha256
+from typing import NamedTuple
 
-from detector.entries import batch_body
+from detector.entries import batch_body, decode_body
 from detector.errors import StoreError, StoreFullError
-from detector.formats import Batch, Rejected, decode_batch
+from detector.formats import Batch, Rejected
 from detector.redaction import blank
 from detector.sinks.base import Clock
 from detector.sources.webhook import Answer, Refusal
@@ -43,9 +44,10 @@ class Intake:
     async def accept(self, cluster: str, body: bytes, peer: str) -> Answer:
         """Take in the body of one request (plain bytes); gives the answer once all of it is safe, or refused."""
         if len(body) <= SMALL:
-            batch, journaled = _read(body)
+            batch, journaled, digest = _read(cluster, body)
         else:
-            batch, journaled = await asyncio.get_running_loop().run_in_executor(self._decoder, _read, body)
+            loop = asyncio.get_running_loop()
+            batch, journaled, digest = await loop.run_in_executor(self._decoder, _read, cluster, body)
         if _useless(batch, body):
             self._bury(cluster, batch.rejected[0], peer, "body")
             return Answer(400, batch.rejected[0].reason)
@@ -53,7 +55,6 @@ class Intake:
             self._journaled(cluster, batch, len(body), Appended(self._journal.last))
             self._bury_items(cluster, batch, peer)
             return Answer(200, "no audit events")
-        digest = blake2b(body, digest_size=32, person=b"redshank-body", key=cluster.encode()[:64]).digest()
         try:
             appended = await asyncio.wrap_future(
                 self._journal.append(
@@ -100,12 +101,27 @@ class Intake:
         )
 
 
-def _read(body: bytes) -> tuple[Batch, bytes]:
-    """Decode a body and blank its secrets; gives what it holds, and what to write to the journal."""
-    batch = decode_batch(body)
+class _Read(NamedTuple):
+    """A body: what it holds, what is written of it to the journal, and what it is known by when it comes again."""
+
+    batch: Batch
+    journaled: bytes
+    digest: bytes
+
+
+def _read(cluster: str, body: bytes) -> _Read:
+    """Decode a body and blank its secrets."""
+    batch = decode_body(body)
     for event in batch.events:
         blank(event)
-    return batch, batch_body(batch.events) if batch.events else b""
+    return _Read(batch, batch_body(batch.events) if batch.events else b"", body_digest(cluster, body))
+
+
+def body_digest(cluster: str, body: bytes) -> bytes:
+    """Give what a body of a cluster is known by: SHA-256, which processors have instructions for."""
+    digest = sha256(cluster.encode() + b"\0")
+    digest.update(body)
+    return digest.digest()
 
 
 def _useless(batch: Batch, body: bytes) -> bool:
