@@ -5,7 +5,6 @@ It is started by the daemon as ``python -m detector.service.worker`` and ends wh
 
 from __future__ import annotations
 
-import gc
 import os
 import queue
 import signal
@@ -21,6 +20,7 @@ from detector.entries import record_of
 from detector.errors import RedshankError
 from detector.finding import Alert, Verdict
 from detector.fold import Fold
+from detector.service.memory import settle
 from detector.service.messages import Begin, FromFold, More, Ready, Saved, Stop, ToFold, Told, pack, receive
 from detector.store.entry import Entry
 from detector.store.reader import JournalReader
@@ -42,7 +42,7 @@ class Worker:
 
     def run(self) -> None:
         """Fold until told to stop, or until the daemon is gone."""
-        gc.freeze()
+        settle()
         self._send(Ready(self.fold.offset, tuple(map(str, self.fold.unusable))))
         stopping = False
         while True:
