@@ -12,6 +12,7 @@ from detector.entries import control_body
 from detector.listen import Certificates
 from detector.pipeline import builtin_rules, rule_files
 from detector.record import Rules
+from detector.sigma.load import RuleSet
 from detector.sigma.load import load as load_rules
 
 RULES = "rules"
@@ -25,19 +26,23 @@ def digest_of(rules: Rules) -> str:
 
 def rules_of(settings: RulesSettings) -> Rules:
     """Read the rules that are to run, and make sure that they can. Raises RuleError."""
+    return loaded(settings)[0]
+
+
+def loaded(settings: RulesSettings) -> tuple[Rules, RuleSet]:
+    """Give the rules that are to run, as text and ready. Raises RuleError."""
     rules = Rules(tuple(rule_files(settings.paths, builtin=settings.builtin)), tuple(settings.packs))
-    load_rules(rules.files, rules.packs)
-    return rules
+    return rules, load_rules(rules.files, rules.packs)
 
 
 def check(file: Path | None, flags: dict[str, Any] | None = None) -> Iterator[str]:
     """Read everything a start reads; gives what there is to say. Raises ConfigError and RuleError."""
     settings = load(file, flags)
-    rules = rules_of(settings.rules)
+    rules, ready = loaded(settings.rules)
     for part in (settings.webhook, settings.web):
         if part.tls is not None:
             Certificates(part.tls)
-    count = len(load_rules(rules.files, rules.packs).infos())
+    count = len(ready.infos())
     yield f"settings: {file or 'defaults'}: fine"
     yield f"rules: {count} rules and correlations of {', '.join(rules.packs)}"
     yield f"webhook: {settings.webhook.listen}, {'TLS' if settings.webhook.tls else 'no TLS'}"

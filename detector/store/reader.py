@@ -9,7 +9,7 @@ from pathlib import Path
 import zstandard
 
 from detector.errors import StoreError
-from detector.store.database import START_OVER, explained
+from detector.store.database import START_OVER, explained, sizes
 from detector.store.entry import JOURNAL, Entry
 from detector.store.migrate import open_for_reading
 
@@ -37,6 +37,12 @@ class JournalReader:
     def last(self) -> int:
         """The offset of the newest entry; -1 in an empty journal."""
         return self._value('SELECT max("offset") FROM entries', -1)
+
+    @property
+    def used(self) -> int:
+        """Bytes of the file in use."""
+        with self._lock, explained(self.path):
+            return sizes(self._connection)[0]
 
     def received_after(self, offset: int) -> int | None:
         """Give the time of arrival of the first entry after an offset; None where there is none."""

@@ -59,7 +59,8 @@ class Webhook:
     @property
     def url(self) -> str:
         """The first of them, without a path."""
-        return f"{'https' if self.settings.tls else 'http'}://{self.addresses[0]}"
+        where = self.addresses[0] if self.addresses else self.settings.address
+        return f"{'https' if self.settings.tls else 'http'}://{where}"
 
     @property
     def connections(self) -> int:
