@@ -64,17 +64,17 @@ class Stream:
             try:
                 transport.write(b"".join(b"%d %s" % (len(message), message) for message in messages))
                 await peer.empty.wait()
-                while unacknowledged(transport) and not await _lost(transport, peer):
+                while unacknowledged(transport) and not await _lost(peer):
                     await self._clock.sleep(POLL)
             except BaseException:
                 self._drop()  # half a frame may have been sent
                 raise
-            if await _lost(transport, peer):
-                raise RetryError(peer.lost or "the connection was lost")
+            if await _lost(peer):
+                raise RetryError(peer.lost)
         return []
 
     async def _connected(self) -> tuple[asyncio.Transport, _Peer]:
-        if self._connection is None or await _lost(*self._connection):
+        if self._connection is None or await _lost(self._connection[1]):
             self._drop()
             context = self._tls.context() if self._tls is not None else None
             loop = asyncio.get_running_loop()
@@ -101,11 +101,11 @@ class Stream:
                 transport.abort()
 
 
-async def _lost(transport: asyncio.Transport, peer: _Peer) -> bool:
+async def _lost(peer: _Peer) -> bool:
     """Tell whether a connection is of no more use; what the system has heard of by now counts."""
     for _ in range(HEARD):
         await asyncio.sleep(0)
-    return bool(peer.lost) or transport.is_closing()
+    return bool(peer.lost)
 
 
 def unacknowledged(transport: asyncio.BaseTransport) -> int:
