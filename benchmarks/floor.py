@@ -11,13 +11,13 @@ import sys
 
 from aiohttp import web
 
-from detector.formats import decode_batch
+from detector.entries import decode_body
 
 MAX_BODY = 64 << 20
 
 
 async def _decode(request: web.Request) -> web.Response:
-    decode_batch(await request.read())
+    decode_body(await request.read())
     return web.Response()
 
 
