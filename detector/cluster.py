@@ -12,7 +12,7 @@ from detector.alerts.suppress import Lift, Suppression, Suppressions
 from detector.counters import Counters
 from detector.duplicates import Duplicates
 from detector.errors import RuleError
-from detector.event import Event
+from detector.event import SECOND, Event
 from detector.finding import Alert, Finding, Verdict
 from detector.formats import Batch
 from detector.sigma.engine import Compiled, SigmaDetector
@@ -20,6 +20,8 @@ from detector.watermark import Watermark
 
 TRUNCATED = "audit.k8s.io/truncated"
 """The annotation of an event whose bodies the API server dropped."""
+IDLE = 30 * SECOND
+"""A cluster that said something so lately tells the time itself."""
 
 
 @dataclass(slots=True)
@@ -48,6 +50,8 @@ class Cluster:
         self.sigma = SigmaDetector(rules)
         self.alerts = Alerts(name)
         self.duplicates = Duplicates()
+        self.heard_at = 0
+        """When the last batch was received (microseconds); 0 where nobody knows."""
 
     def use(self, rules: Compiled) -> None:
         """Detect with other rules from here on; windows of rules that stay are kept."""
@@ -57,6 +61,7 @@ class Cluster:
 
     def batch(self, batch: Batch, received_at: int | None, changes: Changes) -> None:
         """Take in events, in their order."""
+        self.heard_at = received_at or 0
         counters, seen = self.counters, self.duplicates.seen
         counters.rejected += len(batch.rejected)
         counters.skipped += batch.skipped
@@ -99,7 +104,9 @@ class Cluster:
         changes.alerts.extend(self.alerts.add(finding, event, self.sigma.infos[finding.rule_id], self.watermark.now))
 
     def pass_time(self, time: int, changes: Changes) -> None:
-        """Nothing happened until ``time``."""
+        """Nothing happened until ``time``, unless this cluster was heard just before."""
+        if 0 <= time - self.heard_at < IDLE:
+            return
         before = self.watermark.now
         self.watermark.reach(time)
         self._moved(before, changes)
@@ -122,6 +129,7 @@ class Cluster:
             "sigma": self.sigma.dump(),
             "alerts": self.alerts.dump(),
             "duplicates": self.duplicates.dump(),
+            "heard_at": self.heard_at,
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -131,3 +139,4 @@ class Cluster:
         self.sigma.load(state["sigma"])
         self.alerts.load(state["alerts"])
         self.duplicates.load(state["duplicates"])
+        self.heard_at = state.get("heard_at", 0)

@@ -114,15 +114,20 @@ class Fold:
 
         Rules that a newer redshank refuses are left out, and listed in ``unusable``.
         """
-        state: dict[str, Any] = msgspec.msgpack.decode(_verified(snapshot))
-        fold = cls()
-        fold.control = msgspec.convert(state["control"], Rules)
-        fold.rules, fold.unusable = _usable(fold.control)
-        fold.suppressions.load(state["suppressions"])
-        fold.offset = state["offset"]
-        for name, one in state["clusters"].items():
-            fold.cluster(name).load(one)
+        packed, fold = _verified(snapshot), cls()
+        try:
+            fold._load(msgspec.msgpack.decode(packed))
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise SnapshotError(f"the snapshot holds something else than this redshank writes: {error!r}") from None
         return fold
+
+    def _load(self, state: dict[str, Any]) -> None:
+        self.control = msgspec.convert(state["control"], Rules)
+        self.rules, self.unusable = _usable(self.control)
+        self.suppressions.load(state["suppressions"])
+        self.offset = state["offset"]
+        for name, one in state["clusters"].items():
+            self.cluster(name).load(one)
 
 
 def _usable(control: Rules) -> tuple[Compiled, list[RuleError]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from detector.errors import RuleError, SnapshotError
 from detector.event import SECOND, Event
 from detector.finding import DISMISSED, Alert, Verdict
-from detector.fold import OTHERS, Fold
+from detector.fold import CHECKSUM, MAGIC, OTHERS, Fold
 from detector.formats import Batch
 from detector.record import Record, Rules, Tick
 from detector.sigma.source import RuleFile
@@ -158,6 +160,26 @@ def test_a_tick_closes_alerts() -> None:
     assert [(alert.status, alert.revision) for alert in told] == [("open", 1), ("closed", 2)]
 
 
+def test_a_tick_closes_alerts_of_a_cluster_that_is_silent_beside_a_busy_one() -> None:
+    fold = fold_with(DOCUMENTS[0])
+    run(
+        fold,
+        Record(1, batch(secret()), time_at(0), "silent"),
+        Record(2, batch(secret(1, at=590)), time_at(590), "busy"),
+    )
+    fold = Fold.restore(fold.snapshot())
+    told = run(fold, Record(3, batch(secret(2, at=600)), time_at(600), "busy"), Record(4, Tick(time_at(601))))
+    assert [(alert.cluster, alert.change) for alert in told if alert.change == "closed"] == [("silent", "closed")]
+
+
+def test_a_tick_does_not_hurry_a_cluster_that_was_just_heard() -> None:
+    fold = fold_with(DOCUMENTS[0])
+    run(fold, Record(1, batch(secret()), time_at(400)), Record(2, Tick(time_at(429))))
+    assert seconds(fold.cluster("").watermark.now) == 0
+    run(fold, Record(3, Tick(time_at(430))))
+    assert seconds(fold.cluster("").watermark.now) == 430
+
+
 def test_new_rules_take_over_without_losing_windows() -> None:
     fold = fold_with(*DOCUMENTS)
     run(fold, *records(batch(*[secret(n, at=n) for n in range(4)])))
@@ -180,6 +202,16 @@ def test_unusable_rules_leave_the_fold_as_it_was() -> None:
 def test_a_harmed_snapshot_is_refused(harm: Any) -> None:
     with pytest.raises(SnapshotError):
         Fold.restore(harm(fold_with(*DOCUMENTS).snapshot()))
+
+
+@pytest.mark.parametrize("harm", [{"clusters": {"a": {}}}, {"control": 7}, {"suppressions": None}, {"clusters": []}])
+def test_a_whole_snapshot_of_another_shape_is_refused(harm: Any) -> None:
+    whole = fold_with(*DOCUMENTS).snapshot()
+    begin = len(MAGIC) + 1 + CHECKSUM
+    packed = msgspec.msgpack.encode({**msgspec.msgpack.decode(whole[begin:]), **harm})
+    sound = whole[: len(MAGIC) + 1] + blake2b(packed, digest_size=CHECKSUM).digest() + packed
+    with pytest.raises(SnapshotError, match="something else"):
+        Fold.restore(sound)
 
 
 def test_truncated_events_are_counted() -> None:
