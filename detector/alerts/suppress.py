@@ -11,6 +11,8 @@ import msgspec
 from detector.finding import Finding
 
 MAX_SUPPRESSIONS = 1_000
+_WILD = re.compile(r"\[!?\]?[^\]]*\]|[*?]")
+"""What in a pattern stands for other characters."""
 
 
 class Suppression(msgspec.Struct, frozen=True, tag="suppress", kw_only=True):
@@ -33,7 +35,7 @@ class Suppression(msgspec.Struct, frozen=True, tag="suppress", kw_only=True):
     @property
     def blanket(self) -> bool:
         """Tell whether it would silence everything."""
-        return not (self.rule.strip("*") or self.actor.strip("*") or self.target.strip("*") or self.source.strip("*"))
+        return not any(_WILD.sub("", text) for text in (self.rule, self.actor, self.target, self.source))
 
 
 class Lift(msgspec.Struct, frozen=True, tag="lift"):

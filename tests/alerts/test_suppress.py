@@ -86,5 +86,7 @@ def test_there_is_a_bound_and_what_has_ended_makes_room(monkeypatch: pytest.Monk
 
 def test_one_that_would_silence_everything_says_so() -> None:
     assert suppression(cluster="prod").blanket
-    assert suppression(actor="*").blanket
+    for everybody in ("*", "?*", "*?*", "[!x]*", "[]x]*", "[a-z]*"):
+        assert suppression(actor=everybody).blanket
+    assert not suppression(actor="[jk]im").blanket
     assert not suppression(actor="jane*").blanket
