@@ -169,7 +169,7 @@ def _read(file: Path) -> str:
 def _parsed(text: str, file: Path | None) -> dict[str, Any]:
     try:
         data = yaml.load(text, Loader=yaml.CSafeLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: what looks like a date and is none
         mark = getattr(error, "problem_mark", None)
         place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
         raise ConfigError(f"{place}: not YAML: {getattr(error, 'problem', None) or error}") from None

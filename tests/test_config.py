@@ -88,6 +88,10 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         load()
 
 
+def test_what_looks_like_a_date_and_is_none_is_refused(tmp_path: Path) -> None:
+    assert "not YAML" in refused(tmp_path, "data_dir: 2001-13-45\n")
+
+
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot read"):
         load(tmp_path / "none.yaml")
