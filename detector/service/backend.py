@@ -81,6 +81,7 @@ class DaemonBackend:
     def measure(self) -> None:
         """Bring gauges up to date."""
         self._observe.measure(self._folding, self._outbox)
+        self._observe.metrics.intake.connections.set(self._webhook.connections)
 
     def now(self) -> int:
         """Give the time (microseconds)."""

@@ -10,7 +10,8 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,10 @@ from detector.service.memory import settle
 from detector.service.notify import notify, watchdog_interval
 from detector.service.observe import Observe
 from detector.service.reload import RULES, digest_of, rules_of, sinks_of, stamp
+from detector.sinks import AnySink
 from detector.sinks.base import SystemClock
-from detector.sources.webhook import Webhook
-from detector.store.alerts import Wanted
+from detector.sources.webhook import Answer, Refusal, Webhook
+from detector.store.alerts import AT_ONCE, Wanted
 from detector.store.directory import Store
 from detector.store.entry import Kind
 from detector.version import __version__
@@ -41,7 +43,7 @@ from detector.web import Web
 log = logging.getLogger(__name__)
 
 TICK = 30.0
-"""Seconds without a batch after which the log is told how late it is."""
+"""Seconds after which the log is told how late it is."""
 WATCH = 5.0
 """Seconds between two looks at the files of settings and rules."""
 TIDY = 600.0
@@ -51,6 +53,7 @@ MOST_OPEN = 100_000
 
 def run(file: Path | None, flags: dict[str, Any]) -> int:
     """Run the daemon until it is told to stop; gives the exit code. Raises RedshankError when it cannot start."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it can be obeyed, it must not end us
     settings = load(file, flags)
     set_up(settings.log)
     rules = rules_of(settings.rules)
@@ -86,13 +89,12 @@ class Daemon:
         every = settings.store.snapshot_every.total_seconds()
         self.folding = Folding(self.store, self.outbox, every=every, told=self.observe.told)
         self.intake = Intake(self.store.journal, self.store.state, self.clock, self._journaled)
-        self.webhook = Webhook(
-            settings.webhook, self.intake.accept, observer=self.metrics.intake, refused=self.intake.refused
-        )
+        self.webhook = Webhook(settings.webhook, self._accept, observer=self.metrics.intake, refused=self._refused)
         self.backend = DaemonBackend(self.store, self.folding, self.outbox, self.observe, self.webhook, self.control)
         self.web = Web(settings.web, self.backend, self.metrics.registry)
-        self._appended_at = time.monotonic()
         self._stamp = stamp(file, settings)
+        self._full = False
+        """A batch was put off since the last tick."""
 
     async def run(self) -> None:
         """Start, go on until `stopping` is set, and stop. Raises what a part cannot go on for."""
@@ -112,8 +114,7 @@ class Daemon:
     async def _start(self) -> None:
         if self.store.created:
             log.info("%s is new: nothing was stored there before", self.settings.data_dir)
-        opened = self.store.state.alerts(Wanted(status="open"), MOST_OPEN)
-        await self.outbox.configure(self.settings.sinks, [one.alert for one in opened])
+        await self._use_sinks(self.settings.sinks)
         await self._use_rules(self.rules)
         await self.web.start(self.settings.data_dir / SOCKET)
         await self.webhook.start()
@@ -133,7 +134,7 @@ class Daemon:
     async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
         """Stop in the order of the way: what was accepted is folded, stored, and sent as far as time allows."""
         self.backend.stopping = True
-        share = self.settings.stop_within.total_seconds() / 4
+        share = self.settings.stop_within.total_seconds() / 5
         folding, loops = tasks[:1], tasks[1:]
         for task in loops:
             task.cancel()
@@ -141,14 +142,27 @@ class Daemon:
         self.intake.close()
         if folding:
             await self.folding.stop(share)
+            await asyncio.wait(folding, timeout=share)
+        for task in folding:
+            task.cancel()  # what the disk would not take is folded again at the next start
         await asyncio.gather(*folding, *loops, return_exceptions=True)
         await self.outbox.close(share)
         await self.web.stop(share)
         self.store.close()
         log.info("stopped")
 
+    async def _accept(self, cluster: str, body: bytes, peer: str) -> Answer:
+        started = time.monotonic()
+        answer = await self.intake.accept(cluster, body, peer)
+        self._full |= answer.retry_after is not None
+        self.observe.accepted(answer, time.monotonic() - started)
+        return answer
+
+    def _refused(self, refusal: Refusal) -> None:
+        self.intake.refused(refusal)
+        self.observe.buried()
+
     def _journaled(self, *told: Any) -> None:
-        self._appended_at = time.monotonic()
         self.observe.journaled(*told)
         self.folding.more()
 
@@ -159,6 +173,10 @@ class Daemon:
         await asyncio.wrap_future(appended)
         self.folding.more()
 
+    async def _use_sinks(self, sinks: Sequence[AnySink]) -> None:
+        opened = await asyncio.to_thread(self.store.state.alerts, Wanted(status="open"), MOST_OPEN)
+        await self.outbox.configure(sinks, [one.alert for one in opened])
+
     async def _use_rules(self, rules: Rules) -> None:
         """Tell the journal of the rules, unless it was told of these last."""
         digest = digest_of(rules)
@@ -167,17 +185,27 @@ class Daemon:
             await asyncio.wrap_future(self.store.state.set_meta(RULES, digest))
 
     async def _tick(self) -> None:
-        """When no batch comes, tell the log how late it is: alerts close, and windows end."""
+        """Tell the log how late it is: in clusters that nothing comes from, alerts close, and windows end."""
         while True:
             await asyncio.sleep(TICK)
-            if time.monotonic() - self._appended_at < TICK:
-                continue
             try:
                 tick = self.store.journal.append(Kind.tick, "", b"", received_at=self.clock.now())
                 await asyncio.wrap_future(tick)
             except StoreError as error:
                 log.warning("no tick: %s", error)
+                self._full = True
             self.folding.more()
+            if self._full:
+                self._full = False
+                await self._make_room()
+
+    async def _make_room(self) -> None:
+        """Let go of what is folded: no snapshot is due while nothing can be journaled, and none would say so."""
+        newest = max(await asyncio.to_thread(self.store.snapshots.offsets), default=-1)
+        try:
+            await asyncio.wrap_future(self.store.journal.prune(newest))
+        except StoreError as error:
+            log.warning("the journal stays as it is: %s", error)
 
     async def _watch(self) -> None:
         """Reload when files change, or when somebody says so."""
@@ -199,11 +227,8 @@ class Daemon:
         try:
             settings = await asyncio.to_thread(load, self.file, self.flags)
             rules = await asyncio.to_thread(rules_of, settings.rules)
-            self.webhook.reload(settings.webhook)
-            self.web.reload(settings.web)
-            await self.outbox.configure(settings.sinks)
-            await self._use_rules(rules)
-        except RedshankError as error:
+            await self._take_over(settings, rules)
+        except Exception as error:  # whatever is wrong with new files, it must not end what runs
             self.metrics.reloads.labels("refused").inc()
             log.error("the new configuration is refused, the old one goes on: %s", error)
         else:
@@ -216,13 +241,28 @@ class Daemon:
             log.info("the configuration was read again: %d sinks", len(settings.sinks))
         notify("READY=1")
 
+    async def _take_over(self, settings: Settings, rules: Rules) -> None:
+        """Use other settings and rules. When a part refuses its own, those before it go back to what they had."""
+        try:
+            self.webhook.reload(settings.webhook)
+            self.web.reload(settings.web)
+            await self._use_rules(rules)
+        except RedshankError:
+            with suppress(RedshankError):
+                self.webhook.reload(self.settings.webhook)
+            with suppress(RedshankError):
+                self.web.reload(self.settings.web)
+            raise
+        if settings.sinks != self.settings.sinks:
+            await self._use_sinks(settings.sinks)
+
     async def _tidy(self) -> None:
         """Let old alerts go."""
         while True:
             await asyncio.sleep(TIDY)
             try:
-                gone = await asyncio.wrap_future(self.store.state.expire())
-                log.debug("%d old alerts went", gone)
+                while await asyncio.wrap_future(self.store.state.expire()) >= AT_ONCE:
+                    pass  # so many at a time, that others write in between
             except StoreError as error:
                 log.warning("old alerts stay: %s", error)
 

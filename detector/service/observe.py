@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+
+from aiohttp import web
 
 from detector.event import SECOND
 from detector.finding import Alert
@@ -13,6 +16,7 @@ from detector.service.folding import Folding
 from detector.service.marked import is_marked
 from detector.service.messages import Told
 from detector.sinks.base import Clock
+from detector.sources.webhook import Answer
 from detector.store.deliveries import Delivery
 from detector.store.directory import Store
 from detector.store.entry import Appended
@@ -30,6 +34,19 @@ class Observe:
         self._restarts = 0
         self.received_at = 0
         metrics.journal.limit.set(store.journal.limit)
+
+    def accepted(self, answer: Answer, seconds: float) -> None:
+        """Count what became of the body of a request, after so many seconds."""
+        if answer.retry_after is not None:
+            self.metrics.journal.full.inc()
+        elif answer.status < web.HTTPBadRequest.status_code:
+            self.metrics.journal.commit.observe(seconds)
+        else:
+            self.buried()
+
+    def buried(self) -> None:
+        """Count a body that went to the dead letters."""
+        self.metrics.intake.dead_letters.labels("body").inc()
 
     def journaled(self, cluster: str, batch: Batch, size: int, appended: Appended) -> None:
         """Count a batch that is in the journal."""
@@ -74,6 +91,7 @@ class Observe:
         self.metrics.journal.waiting.set(max(0, journal.depth(folding.offset)))
         self.metrics.journal.oldest.set(lag)
         self.metrics.fold.lag.set(lag)
+        self._snapshot()
         self.metrics.fold.restarts.inc(folding.restarts - self._restarts)
         self._restarts = folding.restarts
         depth = self.store.state.outbox_depth()
@@ -81,6 +99,14 @@ class Observe:
             rows, since = depth.get(sink, (0, now))
             self.metrics.alerts.waiting.labels(sink).set(rows)
             self.metrics.alerts.oldest.labels(sink).set(max(0.0, (now - since) / SECOND))
+
+    def _snapshot(self) -> None:
+        newest = max(self.store.snapshots.directory.glob("*.snap"), default=None)
+        with suppress(OSError):  # it may just have gone for a newer one
+            if newest is not None:
+                status = newest.stat()
+                self.metrics.fold.snapshot.set(status.st_mtime)
+                self.metrics.fold.snapshot_bytes.set(status.st_size)
 
     def lag(self, folding: Folding) -> float:
         """Give the age in seconds of the oldest entry that is not folded, 0 where all are. Raises StoreError."""
