@@ -31,6 +31,6 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),
     PlainSerializer(_written, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": _DURATION.pattern}),
+    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$"}),
 ]
 """A span of time such as ``30s``, ``10m``, ``12h``, ``3d``."""

@@ -73,4 +73,4 @@ def schema() -> None:
 
     from detector.config import Settings
 
-    typer.echo(orjson.dumps(Settings.model_json_schema(), option=orjson.OPT_INDENT_2).decode())
+    typer.echo(orjson.dumps(Settings.model_json_schema(mode="serialization"), option=orjson.OPT_INDENT_2).decode())
