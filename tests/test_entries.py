@@ -5,17 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from detector.alerts.suppress import Lift, Suppression
-from detector.entries import JournalSource, batch_body, control_body, record_of
+from detector.entries import JournalSource, batch_body, control_body, decode_body, record_of
 from detector.errors import StoreError
 from detector.finding import DISMISSED, Verdict
 from detector.fold import Fold
-from detector.formats import Batch
+from detector.formats import Batch, decode_batch
 from detector.record import Control, Rules, Tick
 from detector.store.directory import Store
 from detector.store.entry import Entry, Kind
-from tests.support import event, rule, rule_file, secret, time_at
+from tests.support import event, raw, rule, rule_file, secret, time_at
 
 CONTROLS: list[Control] = [
     Rules((rule_file(rule("one")),), ("core",)),
@@ -28,6 +30,40 @@ CONTROLS: list[Control] = [
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: type(control).__name__)
 def test_controls_come_back(control: Control) -> None:
     assert record_of(Entry(3, Kind.control, "", 9, 0, control_body(control))).body == control
+
+
+HEADS = (
+    b'{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":[%b]}\n',
+    b' {"items":[%b],"apiVersion":"audit.k8s.io/v1beta1","kind":"EventList"}',
+    b'\xef\xbb\xbf{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[%b]}',
+    b'{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{"verb":"x"}],"items":[%b]}',
+    b'{"kind":"List","apiVersion":"v1","items":[%b]}',
+    b'{"kind":"EventList","apiVersion":"apps/v1","items":[%b]}',
+    b'{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[%b]} x',
+    b'{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[%b',
+    b"[%b]",
+)
+ITEMS = (
+    raw(1),
+    raw(2, requestObject={"a": "ü"}, responseStatus={"code": 200}),
+    b'{"kind":"Pod"}',
+    b"null",
+    b'{"verb":"get","auditID":7}',
+    b'{"verb":"get","auditID":"a","requestObject":{"a":"\xff"}}',
+    rb'{"verb":"get","auditID":"a","userAgent":"\ud800"}',
+    b'{"verb":"get","auditID":"a","responseStatus":{"code":1e99}}',
+    b'{"verb":"get","auditID":"a","responseStatus":{"code":4294967296}}',
+    b'{"verb":"get","auditID":"a","requestObject":' + b"[" * 2_000 + b"]" * 2_000 + b"}",
+    HEADS[0] % raw(3),
+)
+
+
+@given(head=st.sampled_from(HEADS), items=st.lists(st.sampled_from(ITEMS), max_size=4))
+def test_a_body_decodes_in_one_pass_to_what_it_does_item_by_item(head: bytes, items: list[bytes]) -> None:
+    body = head % b",".join(items)
+    found, expected = decode_body(body), decode_batch(body)
+    assert [one.as_dict() for one in found.events] == [one.as_dict() for one in expected.events]
+    assert (found.rejected, found.skipped) == (expected.rejected, expected.skipped)
 
 
 def test_events_come_back() -> None:
