@@ -153,6 +153,21 @@ def test_what_is_folded_goes_when_nothing_can_be_journaled(tmp_path: Path, monke
     run(scenario)
 
 
+def test_the_log_is_told_the_time_however_busy_one_cluster_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TICK", 0.3)
+
+    async def scenario() -> None:
+        async with running(written(tmp_path)) as daemon:
+            entries = daemon.store.journal.last
+            async with asyncio.timeout(60):
+                while daemon.store.journal.last == entries:  # nothing but what is posted
+                    body = bodies([raw(entries)])[0]
+                    assert (await daemon.webhook.accept("busy", body, "here")).status == 200
+                    entries += 1
+
+    run(scenario)
+
+
 def test_all_alerts_that_are_too_many_go_in_one_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TIDY", 0.01)
 
