@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -112,6 +114,11 @@ def test_generated_pages_are_fresh(page: str) -> None:
     done = redshank("rules", page, "--markdown")
     assert done.returncode == 0
     assert (ROOT / f"docs/{page}.md").read_text() == done.stdout, "stale: run make docs"
+
+
+def test_the_page_of_metrics_is_fresh() -> None:
+    made = subprocess.run([sys.executable, ROOT / "docs/metrics.py"], capture_output=True, check=True, text=True)
+    assert (ROOT / "docs/metrics.md").read_text() == made.stdout, "stale: run make docs"
 
 
 def test_the_rules_shown_are_those_of_the_examples() -> None:
