@@ -46,6 +46,7 @@ HEADS = (
 ITEMS = (
     raw(1),
     raw(2, requestObject={"a": "ü"}, responseStatus={"code": 200}),
+    b'{"verb":"get","auditID":"a","requestObject":{"a": "as it was written"}}',
     b'{"kind":"Pod"}',
     b"null",
     b'{"verb":"get","auditID":7}',
@@ -63,6 +64,7 @@ def test_a_body_decodes_in_one_pass_to_what_it_does_item_by_item(head: bytes, it
     body = head % b",".join(items)
     found, expected = decode_body(body), decode_batch(body)
     assert [one.as_dict() for one in found.events] == [one.as_dict() for one in expected.events]
+    assert [bytes(one.requestObject) for one in found.events] == [bytes(one.requestObject) for one in expected.events]
     assert (found.rejected, found.skipped) == (expected.rejected, expected.skipped)
 
 
