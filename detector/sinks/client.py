@@ -84,7 +84,7 @@ class HttpClient:
         except TimeoutError:
             raise RetryError(f"{urlsplit(url).hostname} did not answer in time") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise RetryError(f"{type(error).__name__}: {error}") from None
+            raise RetryError(_why(error)) from None
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str] = _JSON) -> Reply:
         """Send a POST whose answer is a success. Raises RefusedError, RetryError, ConfigError."""
@@ -120,6 +120,14 @@ class HttpClient:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _why(error: Exception) -> str:
+    """Say why there is no answer; what aiohttp says of connections shows objects in memory."""
+    if not isinstance(error, aiohttp.ClientConnectorError):
+        return f"{type(error).__name__}: {error}"
+    cause = error.certificate_error if isinstance(error, aiohttp.ClientConnectorCertificateError) else error.os_error
+    return f"cannot connect to {error.host}:{error.port}: {getattr(cause, 'strerror', None) or cause}"
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -73,7 +73,7 @@ def test_a_server_whose_authority_is_given_is_trusted(authority: trustme.CA, tmp
 def test_a_server_that_cannot_prove_its_name_is_told_nothing(authority: trustme.CA, name: str, tmp_path: Path) -> None:
     options = {} if name == "localhost" else {"ca_file": saved(authority, tmp_path)}
     server = Server(fine, tls_of(authority, name))
-    with pytest.raises(RetryError, match=r"certificate verify failed|CertificateError"):
+    with pytest.raises(RetryError, match=r"^cannot connect to localhost:\d+: [^<]*certificate"):
         exchange(client_of(options), server)
     assert not server.requests
 
@@ -124,7 +124,7 @@ def test_certificates_that_cannot_be_used_are_told_of(content: bytes | None, tmp
 def test_a_server_that_is_not_there_is_named() -> None:
     async def main() -> None:
         client = client_of()
-        with pytest.raises(RetryError, match=r"127\.0\.0\.1:1"):
+        with pytest.raises(RetryError, match=r"^cannot connect to 127\.0\.0\.1:1: Connect call failed [^<]*$"):
             await client.post("http://127.0.0.1:1/", b"{}")
         await client.close()
 
