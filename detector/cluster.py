@@ -63,7 +63,7 @@ class Cluster:
         """Take in events, in their order."""
         self.heard_at = received_at or 0
         counters, seen = self.counters, self.duplicates.seen
-        counters.rejected += len(batch.rejected)
+        counters.rejected += batch.refused
         counters.skipped += batch.skipped
         counters.events += len(batch.events)
         for event in batch.events:

@@ -92,7 +92,7 @@ class Intake:
         self._state.dead_letter(
             kind,
             cluster,
-            rejected.reason,
+            rejected.reason if rejected.count == 1 else f"{rejected.reason}; with {rejected.count - 1} more items",
             sha256=rejected.sha256,
             length=rejected.length,
             peer=peer,

@@ -10,6 +10,8 @@ from detector.event import Event
 
 TOO_LARGE = "over the size limit"
 
+CROWD = 100
+"""Bad records of one document that are told apart."""
 RECORD_LIMIT = 64 << 20
 """Bytes one record may have. An API server writes a few MiB at most; 10 MB list answers have been seen."""
 
@@ -29,6 +31,8 @@ class Rejected(msgspec.Struct):
     """Byte in the record where reading failed, when the parser says so."""
     line: int | None = None
     """Line of the stream the record begins on, from 1."""
+    count: int = 1
+    """Records it stands for: of a crowd of bad ones in one document only the first are told apart."""
 
 
 class Batch(msgspec.Struct):
@@ -46,6 +50,16 @@ class Batch(msgspec.Struct):
     def reject(self, reason: str, record: bytes, position: int | None = None) -> None:
         """Note a refused record."""
         self.rejected.append(Rejected(reason, len(record), sha256(record).hexdigest(), position))
+
+    def crowd(self, before: int) -> None:
+        """Let the newest refused record be counted with the one before, when there are `CROWD` since ``before``."""
+        if len(self.rejected) - before > CROWD:
+            self.rejected[-2].count += self.rejected.pop().count
+
+    @property
+    def refused(self) -> int:
+        """Refused records."""
+        return sum(one.count for one in self.rejected)
 
     def __bool__(self) -> bool:
         """Tell whether it holds anything."""

@@ -6,6 +6,7 @@ what wrappings yield are limited, so that a document cannot grow without bound i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -100,9 +101,11 @@ def _native_list(batch: Batch, raw: bytes, depth: int) -> bool:
         if items.kind != "EventList" or not items.apiVersion.startswith(native.GROUP):
             return False
         items = items.items
+    before = len(batch.rejected)
     for item in items:
         # A copy, because a view would keep the whole document in memory as long as one of its events.
         _document(batch, bytes(item), depth + 1)
+        batch.crowd(before)
     batch.skipped += not items
     return True
 
@@ -126,9 +129,7 @@ def _value(batch: Batch, value: Any, raw: bytes | None, depth: int) -> None:
     elif isinstance(value, dict):
         _object(batch, value, raw, depth)
     elif isinstance(value, list):
-        for item in value:
-            _part(batch, item, depth + 1)
-        batch.skipped += not value
+        _parts(batch, value, depth + 1)
     elif isinstance(value, str) and value.strip():
         _secondhand(batch, value.encode("utf-8", "replace"), depth + 1)
     else:
@@ -143,11 +144,17 @@ def _object(batch: Batch, value: dict[str, Any], raw: bytes | None, depth: int) 
     for unwrap in OBJECTS:
         parts = unwrap(value)
         if parts is not None:
-            for part in parts:
-                _part(batch, part, depth + 1)
-            batch.skipped += not parts
+            _parts(batch, parts, depth + 1)
             return
     batch.reject(native.describe(value), _written(value, raw))
+
+
+def _parts(batch: Batch, parts: Sequence[Part], depth: int) -> None:
+    before = len(batch.rejected)
+    for part in parts:
+        _part(batch, part, depth)
+        batch.crowd(before)
+    batch.skipped += not parts
 
 
 def _part(batch: Batch, part: Part, depth: int) -> None:

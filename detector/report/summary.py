@@ -66,7 +66,7 @@ class Summary:
         the time span without reading the time of every event.
         """
         for one in batch.rejected:
-            self._reject(one.reason, place(batch.path, one.line))
+            self._reject(one.reason, one.count, place(batch.path, one.line))
         self.events += len(batch.events)
         if batch.events:
             self._span(batch.events if self.first is None else [batch.events[0], batch.events[-1]])
@@ -77,10 +77,10 @@ class Summary:
             self.first = min(times) if self.first is None else min(self.first, *times)
             self.last = max(times) if self.last is None else max(self.last, *times)
 
-    def _reject(self, reason: str, where: str) -> None:
+    def _reject(self, reason: str, count: int, where: str) -> None:
         known = reason in self.rejected or len(self.rejected) < REASONS
         entry = self.rejected.setdefault(reason if known else OTHER, Rejections())
-        entry.count += 1
+        entry.count += count
         if where and len(entry.places) < PLACES:
             entry.places.append(where)
 

@@ -85,10 +85,9 @@ class Folding:
 
     async def _once(self) -> int:
         """Run one fold process to its end; gives its exit code."""
-        newest = await asyncio.to_thread(self.snapshots.newest)
         begin = Begin(
             journal=str(self.journal.path),
-            snapshot=newest[1] if newest else None,
+            snapshot=await asyncio.to_thread(self._snapshot),
             emitted=self.state.emitted_offset,
             every=self.every,
         )
@@ -111,6 +110,21 @@ class Folding:
                 process.kill()
             self._process = None
         return await process.wait()
+
+    def _snapshot(self) -> bytes | None:
+        """Give the newest snapshot whose alerts are stored; None where the journal is to be folded from its beginning.
+
+        A state that was restored from a backup is older than the newest snapshots: they would skip what it lacks.
+        """
+        for offset, snapshot in self.snapshots.readable():
+            if offset <= self.state.emitted_offset:
+                return snapshot
+        if self.journal.first > 0:
+            raise FoldError(
+                f"no snapshot is as old as {self.state.path} (offset {self.state.emitted_offset}), and the journal "
+                f"begins later (offset {self.journal.first}): restore a backup of the whole data directory"
+            )
+        return None
 
     async def _follow(self, process: asyncio.subprocess.Process, told: asyncio.StreamReader) -> None:
         """Take what a fold process tells, in order, until it ends."""
@@ -147,6 +161,9 @@ class Folding:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
         self.offset = told.offset
+        for cluster, fingerprint, raised in told.failed:
+            log.error("an event of cluster %s was passed over: %s inside redshank", cluster, raised)
+            self.state.dead_letter("item", cluster, f"{raised} inside redshank", sha256=fingerprint, length=0)
         for reason in told.refused:
             log.error("rules were refused, those before go on: %s", reason)
         if deliveries:

@@ -6,9 +6,8 @@ import logging
 import sys
 from typing import TextIO
 
-import orjson
-
 from detector.config import LogSettings
+from detector.encodings.jsontext import dumps
 from detector.encodings.plain import plain
 from detector.event import rfc3339
 
@@ -29,7 +28,7 @@ class JSONLines(logging.Formatter):
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
+        return dumps(line).decode()
 
 
 class Lines(logging.Formatter):

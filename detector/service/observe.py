@@ -53,8 +53,8 @@ class Observe:
         self.metrics.intake.batch(cluster, size, resent=appended.resent)
         if not is_marked(batch):
             self._hear(cluster, batch, resent=appended.resent)
-        for _ in batch.rejected:
-            self.metrics.intake.dead_letters.labels("item").inc()
+        if batch.rejected:
+            self.metrics.intake.dead_letters.labels("item").inc(batch.refused)
 
     def _hear(self, cluster: str, batch: Batch, *, resent: bool) -> None:
         now, known = self.clock.now(), self.heard.get(cluster)

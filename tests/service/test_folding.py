@@ -1,0 +1,59 @@
+"""The daemon's side of the fold: which state it begins with, and what is kept of events that cost an error."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from detector.fold import Fold
+from detector.outbox import Outbox
+from detector.service.folding import FoldError, Folding
+from detector.service.messages import Told
+from detector.store.directory import Store
+from detector.store.entry import Kind
+
+
+def folding(store: Store) -> Folding:
+    return Folding(store, Outbox(store.state), every=60.0, told=lambda _: None)
+
+
+def filled(folder: Path, emitted: int) -> Store:
+    store = Store(folder, journal_keep=0)
+    for number in range(10):
+        store.journal.append(Kind.tick, "", b"", received_at=number).result(30)
+    if emitted >= 0:
+        store.state.emit(emitted, [], []).result(30)
+    for offset in (3, 6):
+        fold = Fold()
+        fold.offset = offset
+        store.snapshots.add(offset, fold.snapshot())
+    return store
+
+
+@pytest.mark.parametrize(("emitted", "offset"), [(9, 6), (6, 6), (5, 3)])
+def test_it_begins_with_the_newest_snapshot_whose_alerts_are_stored(tmp_path: Path, emitted: int, offset: int) -> None:
+    with filled(tmp_path, emitted) as store:
+        snapshot = folding(store)._snapshot()
+        assert snapshot is not None
+        assert Fold.restore(snapshot).offset == offset
+
+
+def test_a_state_older_than_every_snapshot_begins_anew_while_the_journal_is_whole(tmp_path: Path) -> None:
+    with filled(tmp_path, 1) as store:
+        assert folding(store)._snapshot() is None
+        assert store.journal.prune(3).result(30) == 4
+        with pytest.raises(FoldError, match="restore a backup of the whole data directory"):
+            folding(store)._snapshot()
+
+
+def test_an_event_that_cost_an_error_is_in_the_dead_letters(tmp_path: Path) -> None:
+    async def told(store: Store) -> None:
+        await folding(store)._store(Told(2, 1, failed=(("prod", "ab" * 16, "KeyError"),)))
+
+    with filled(tmp_path, 1) as store:
+        asyncio.run(told(store))
+        store.state.set_meta("x", "y").result(30)
+        (letter,) = store.state.dead_letters()
+        assert (letter.cluster, letter.reason, letter.sha256) == ("prod", "KeyError inside redshank", "ab" * 16)
