@@ -121,6 +121,14 @@ class Cluster:
             silenced=self.sigma.silenced,
         )
 
+    def sizes(self) -> dict[str, int]:
+        """Give how many entries there are in the maps of the state."""
+        return {
+            "alerts": len(self.alerts.open),
+            "requests": self.sigma.requests,
+            "windows": sum(len(one.windows) for one in self.sigma.correlators),
+        }
+
     def dump(self) -> dict[str, Any]:
         """Give the state for a snapshot."""
         return {

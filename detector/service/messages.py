@@ -44,10 +44,10 @@ class Told(msgspec.Struct, tag=True, frozen=True):
     """Why rules were not taken over."""
     counters: dict[str, Counters] = {}
     """By cluster."""
-    watermarks: dict[str, int] = {}
-    """By cluster, microseconds."""
-    received_at: int = 0
-    """When the newest of these records was received (microseconds)."""
+    sizes: dict[str, dict[str, int]] = {}
+    """By cluster: entries in the maps of its state."""
+    rules: int = 0
+    """Rules and correlations in force."""
 
 
 class Saved(msgspec.Struct, tag=True, frozen=True):

@@ -32,7 +32,6 @@ class Observe:
         self.heard: dict[str, Heard] = {}
         """When API servers of each cluster sent something last. The batches of a test do not count."""
         self._restarts = 0
-        self.received_at = 0
         metrics.journal.limit.set(store.journal.limit)
 
     def accepted(self, answer: Answer, seconds: float) -> None:
@@ -65,7 +64,11 @@ class Observe:
 
     def told(self, told: Told) -> None:
         """Count what the fold told, once it is stored."""
-        self.received_at = told.received_at
+        self.metrics.fold.rules.set(told.rules)
+        for name, sizes in told.sizes.items():
+            self.metrics.alerts.open.labels(name).set(sizes["alerts"])
+            for part, entries in sizes.items():
+                self.metrics.fold.entries.labels(name, part).set(entries)
         for name, counters in told.counters.items():
             self.metrics.fold.clusters[name] = counters.numbers()
         now = self.clock.now()

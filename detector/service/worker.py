@@ -94,8 +94,8 @@ class Worker:
             failed=tuple(told.failed),
             refused=tuple(told.refused),
             counters={name: cluster.stats() for name, cluster in clusters},
-            watermarks={name: cluster.watermark.now for name, cluster in clusters},
-            received_at=entries[-1].received_at,
+            sizes={name: cluster.sizes() for name, cluster in clusters},
+            rules=len(self.fold.rules.infos),
         )
 
     def _save(self) -> None:

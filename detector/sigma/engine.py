@@ -146,6 +146,11 @@ class SigmaDetector:
         return known is not None and known != event.stage
 
     @property
+    def requests(self) -> int:
+        """Long requests remembered now."""
+        return len(self._requests)
+
+    @property
     def evicted(self) -> int:
         """Groups and requests let go because there were too many."""
         return self._requests.evicted + sum(one.windows.evicted for one in self.correlators)

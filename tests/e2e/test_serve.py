@@ -80,6 +80,8 @@ def test_a_body_that_comes_again_is_answered_and_not_counted_again(daemon: Daemo
     assert 'redshank_events_total{cluster="other"} 100.0' in metrics
     assert 'redshank_batches_total{cluster="prod",outcome="resent"} 2.0' in metrics
     assert 'what="duplicate"} 0.0' in metrics
+    assert 'redshank_state_entries{cluster="prod",part="windows"}' in metrics
+    assert "redshank_rules 0.0" not in metrics
 
 
 def test_bad_bodies_are_refused_bad_items_are_not(daemon: Daemon) -> None:
