@@ -46,6 +46,7 @@ demo: $(STAMP) ## replay a recorded attack, then send it to the daemon as an API
 
 bench: $(STAMP) ## measure throughput
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.daemon
 
 docs: $(STAMP) ## regenerate the pages that are made from the code, and the picture in the README
 	mkdir -p docs
