@@ -13,13 +13,12 @@ from detector.counters import Counters
 from detector.duplicates import Duplicates
 from detector.errors import RuleError
 from detector.event import SECOND, Event
+from detector.fields.request import TRUNCATED
 from detector.finding import Alert, Finding, Verdict
 from detector.formats import Batch
 from detector.sigma.engine import Compiled, SigmaDetector
 from detector.watermark import Watermark
 
-TRUNCATED = "audit.k8s.io/truncated"
-"""The annotation of an event whose bodies the API server dropped."""
 IDLE = 30 * SECOND
 """A cluster that said something so lately tells the time itself."""
 

@@ -17,7 +17,8 @@ WRITING = STATING | {"delete", "deletecollection"}
 _CONNECTING = ("exec", "attach", "portforward", "proxy")
 _MAX_PATHS = 200
 DECISION, FORBID = "authorization.k8s.io/decision", "forbid"
-_TRUNCATED = "audit.k8s.io/truncated"
+TRUNCATED = "audit.k8s.io/truncated"
+"""The annotation of an event whose bodies the API server dropped."""
 _FIRST_CODE, _FIRST_ERROR, _REFUSALS = 100, 400, (401, 403)
 
 
@@ -186,7 +187,7 @@ def truncated(event: Event) -> bool:
 
     Also when the address is too long to be looked at in full. Padding a request is a way to hide what it does.
     """
-    if event.annotations and event.annotations.get(_TRUNCATED) == "true":
+    if event.annotations and event.annotations.get(TRUNCATED) == "true":
         return True
     return isinstance(event.request, str) or _is_text(event.responseObject) or is_oversized(event)
 

@@ -35,7 +35,6 @@ class Told(msgspec.Struct, tag=True, frozen=True):
     """From the fold: what the records up to an offset changed. In order, and before any snapshot that includes it."""
 
     offset: int
-    events: int
     alerts: tuple[Alert, ...] = ()
     decided: tuple[Verdict | Suppression | Lift, ...] = ()
     failed: tuple[tuple[str, str, str], ...] = ()

@@ -88,7 +88,6 @@ class Worker:
         clusters = self.fold.clusters.items()
         return Told(
             offset=self.fold.offset,
-            events=sum(entry.events for entry in entries),
             alerts=tuple(told.alerts),
             decided=tuple(told.decided),
             failed=tuple(told.failed),

@@ -79,7 +79,7 @@ class Const(msgspec.Struct, frozen=True):
 
 
 Predicate = Atom | Each | And | Or | Not | Named | Since | Const
-TRUE, FALSE = Const(True), Const(False)
+FALSE = Const(False)
 
 
 def text(value: Any) -> str | None:

@@ -13,7 +13,7 @@ from aiohttp import web
 from detector.alerts.suppress import Lift, Suppression
 from detector.encodings import native
 from detector.event import SECOND, micros, rfc3339
-from detector.finding import Level, Verdict
+from detector.finding import CONFIRMED, DISMISSED, Level, Verdict
 from detector.store.alerts import StoredAlert, Wanted
 from detector.web.backend import Backend, Redelivery
 
@@ -27,7 +27,7 @@ LONGEST = 366 * 86_400 * SECOND
 """Microseconds a suppression may last: what nobody renews in a year is not wanted any more."""
 TIMES = frozenset({"until", "first_at", "last_at", "created_at", "due_at", "started_at"})
 """Keys of answers whose values are times."""
-JUDGEMENTS = {"dismiss": "dismissed", "confirm": "confirmed"}
+JUDGEMENTS = {"dismiss": DISMISSED, "confirm": CONFIRMED}
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]

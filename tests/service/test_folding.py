@@ -50,7 +50,7 @@ def test_a_state_older_than_every_snapshot_begins_anew_while_the_journal_is_whol
 
 def test_an_event_that_cost_an_error_is_in_the_dead_letters(tmp_path: Path) -> None:
     async def told(store: Store) -> None:
-        await folding(store)._store(Told(2, 1, failed=(("prod", "ab" * 16, "KeyError"),)))
+        await folding(store)._store(Told(2, failed=(("prod", "ab" * 16, "KeyError"),)))
 
     with filled(tmp_path, 1) as store:
         asyncio.run(told(store))

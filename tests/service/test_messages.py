@@ -42,7 +42,6 @@ def test_a_stream_that_ends_is_its_end(cut: int) -> None:
         Saved(9, b"\xffsnapshot"),
         Told(
             9,
-            400,
             (alert(1), alert(2)),
             (Verdict("a", DISMISSED, "kim", "x", 3),),
             counters={"prod": Counters(events=2)},
