@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +34,7 @@ class Changes:
     decided: list[Verdict | Suppression | Lift] = field(default_factory=list)
     """What people said."""
     failed: list[tuple[str, str]] = field(default_factory=list)
-    """Events that cost an error of ours: fingerprint, and what was raised. They go to the dead letters."""
+    """What cost an error of ours: fingerprint of the event ("" of none), what was raised. It goes to the dead letters."""
     refused: RuleError | None = None
     """Why the rules of a control are not used."""
 
@@ -66,14 +67,13 @@ class Cluster:
         counters.skipped += batch.skipped
         counters.events += len(batch.events)
         for event in batch.events:
-            if seen(event):
-                counters.duplicates += 1
-                continue
             try:
-                self._event(event, received_at, changes)
+                if seen(event):
+                    counters.duplicates += 1
+                else:
+                    self._event(event, received_at, changes)
             except Exception as error:  # law 3: whatever an event does to us, its neighbours are looked at
-                counters.failed += 1
-                changes.failed.append((event.fingerprint, type(error).__name__))
+                self._fail(event, error, changes)
 
     def _event(self, event: Event, received_at: int | None, changes: Changes) -> None:
         if event.annotations is not None and TRUNCATED in event.annotations:
@@ -83,6 +83,14 @@ class Cluster:
         self._moved(before, changes)
         for finding in self.sigma.check(event, now):
             self._found(finding, event, changes)
+
+    def _fail(self, event: Event | None, error: Exception, changes: Changes) -> None:
+        self.counters.failed += 1
+        fingerprint = ""
+        if event is not None:
+            with suppress(Exception):  # it may be what failed
+                fingerprint = event.fingerprint
+        changes.failed.append((fingerprint, type(error).__name__))
 
     def _moved(self, before: int, changes: Changes) -> None:
         """Close what is over. When time has gone back, whatever is open lies in the future: begin anew."""
@@ -107,8 +115,11 @@ class Cluster:
         if 0 <= time - self.heard_at < IDLE:
             return
         before = self.watermark.now
-        self.watermark.reach(time)
-        self._moved(before, changes)
+        try:
+            self.watermark.reach(time)
+            self._moved(before, changes)
+        except Exception as error:  # law 3, for the other clusters too
+            self._fail(None, error, changes)
 
     def stats(self) -> Counters:
         """Give the counters, with those that the parts keep themselves."""

@@ -279,6 +279,35 @@ def test_an_event_that_makes_us_fail_costs_no_other(monkeypatch: pytest.MonkeyPa
     assert changes.failed == [(secret(1).fingerprint, "RuntimeError")]
 
 
+def test_an_event_that_cannot_be_told_from_others_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    fold = fold_with(*DOCUMENTS)
+    whole = Event.digest
+
+    def digest(one: Event) -> bytes:
+        if one.auditID == "test-1":
+            raise UnicodeEncodeError("utf-8", "", 0, 1, "a lone surrogate")
+        return whole(one)
+
+    monkeypatch.setattr(Event, "digest", digest)
+    changes = fold.fold(Record(1, batch(secret(0), secret(1), secret(2))))
+    assert len(changes.findings) == 2
+    assert changes.failed == [("", "UnicodeEncodeError")]
+
+
+def test_a_cluster_in_which_time_cannot_pass_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    fold = fold_with(*DOCUMENTS)
+    for name in ("one", "two"):
+        fold.fold(Record(1, batch(secret(0)), time_at(0), name))
+
+    def fails(now: int) -> Any:
+        raise RuntimeError("inside")
+
+    monkeypatch.setattr(fold.clusters["one"].alerts, "expire", fails)
+    changes = fold.fold(Record(2, Tick(time_at(3600))))
+    assert [alert.cluster for alert in changes.alerts] == ["two"]
+    assert changes.failed == [("", "RuntimeError")]
+
+
 def test_a_dismissed_alert_is_told_no_more_until_it_closes() -> None:
     fold = fold_with(DOCUMENTS[0])
     (opened,) = run(fold, Record(1, batch(secret(0))))
