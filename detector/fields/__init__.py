@@ -6,7 +6,7 @@ dict or list) and is worked out once per event. Rules name derived fields and th
 
 from __future__ import annotations
 
-from detector.fields import actor, credentials, network, pod, rbac, request, uri
+from detector.fields import actor, credentials, misuse, network, pod, rbac, request, uri
 from detector.fields.registry import DerivedField, all_fields, derived, field_named, value_of
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "credentials",
     "derived",
     "field_named",
+    "misuse",
     "network",
     "pod",
     "rbac",

@@ -71,7 +71,7 @@ selinux-warning-controller service-account-controller service-ca-cert-publisher 
 service-controller statefulset-controller storageversionmigrator-controller token-cleaner
 ttl-after-finished-controller ttl-controller vac-protection-controller validatingadmissionpolicy-status-controller
 """
-_CONTROLLERS = frozenset(_SERVICE_ACCOUNT + "kube-system:" + name for name in _CONTROLLER_NAMES.split())
+CONTROLLERS = frozenset(_SERVICE_ACCOUNT + "kube-system:" + name for name in _CONTROLLER_NAMES.split())
 
 # The name is quoted, so that nobody's name can say this.
 _IMPERSONATE = re.compile(r'forbidden: User "(?:[^"\\]|\\.)*" cannot impersonate(?:-on)?[: ]')
@@ -157,7 +157,7 @@ def actor_builtin(event: Event) -> bool | None:
     Their pods and replica sets carry out what somebody else asked for. Null when the actor is unknown.
     """
     name = event.user.username if event.user else None
-    return name in _CONTROLLERS or kind_of(name) == "controlplane" if name else None
+    return name in CONTROLLERS or kind_of(name) == "controlplane" if name else None
 
 
 @derived("effective.user", "text")

@@ -125,6 +125,37 @@ def webhook_targets(event: Event) -> list[dict[str, Any]] | None:
     return None if body is None else list(_conversion(body))
 
 
+_EVERYWHERE = ("0.0.0.0/0", "::/0")
+
+
+def _is_anybody(peer: dict[str, Any]) -> bool:
+    """Say whether a peer of a NetworkPolicy stands for every pod, or for every address."""
+    block = mapping(peer.get("ipBlock"))
+    if block:
+        return block.get("cidr") in _EVERYWHERE and not block.get("except")
+    return peer.get("namespaceSelector") == {} and not peer.get("podSelector")
+
+
+def _is_open(rule: dict[str, Any], peers: str) -> bool:
+    if rule.get("ports"):
+        return False
+    return not rule.get(peers) or any(map(_is_anybody, elements(rule[peers])))
+
+
+@derived("networkpolicy.open", "list of text")
+def networkpolicy_open(event: Event) -> list[str] | None:
+    """The directions (Ingress, Egress) that a write to a NetworkPolicy opens to everybody, on all ports.
+
+    A rule without peers, or with every namespace or address as a peer. Null when there is no body and for other
+    requests.
+    """
+    body = _stated_in(event, "networkpolicies")
+    if body is None:
+        return None
+    ways = (("Ingress", "from"), ("Egress", "to"))
+    return [way for way, peers in ways if any(_is_open(r, peers) for r in elements(dig(body, "spec", way.lower())))]
+
+
 @derived("service.type", "text")
 def service_type(event: Event) -> str | None:
     """The type that a write to a Service states: ClusterIP, NodePort, LoadBalancer, ExternalName; null otherwise."""

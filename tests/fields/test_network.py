@@ -135,3 +135,32 @@ def test_wrong_shapes_are_passed_over(junk: Any) -> None:
         assert isinstance(value_of("webhook.targets", event("create", kind, request=body)), list)
     assert value_of("apiservice.target", event("create", "apiservices", request={"spec": junk})) is None
     assert value_of("service.type", event("create", "services", request={"spec": junk})) is None
+
+
+@pytest.mark.parametrize(
+    ("spec", "opened"),
+    [
+        ({"ingress": [{}]}, ["Ingress"]),
+        ({"ingress": [{"from": []}], "egress": [{"to": None}]}, ["Ingress", "Egress"]),
+        ({"egress": [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}]}, ["Egress"]),
+        ({"egress": [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}]}]}, []),
+        ({"ingress": [{"from": [{"podSelector": {}}, {"namespaceSelector": {}}]}]}, ["Ingress"]),
+        ({"ingress": [{"from": [{"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "web"}}}]}]}, []),
+        ({"ingress": [{"ports": [{"port": 53}]}]}, []),
+        ({"ingress": [], "egress": "x"}, []),
+        ({"ingress": [{"from": 5}], "podSelector": None}, []),
+        (None, []),
+    ],
+)
+def test_what_a_network_policy_opens(spec: Any, opened: list[str]) -> None:
+    assert value_of("networkpolicy.open", event("update", "networkpolicies", request={"spec": spec})) == opened
+
+
+def test_a_patch_that_opens_a_network_policy() -> None:
+    step = {"op": "add", "path": "/spec/ingress", "value": [{}]}
+    assert value_of("networkpolicy.open", event("patch", "networkpolicies", "deny", request=[step])) == ["Ingress"]
+
+
+def test_without_a_body_nothing_is_known_of_a_network_policy() -> None:
+    assert value_of("networkpolicy.open", event("update", "networkpolicies", "deny")) is None
+    assert value_of("networkpolicy.open", event("update", "pods", "x", request={"spec": {"ingress": [{}]}})) is None
