@@ -6,7 +6,7 @@ dict or list) and is worked out once per event. Rules name derived fields and th
 
 from __future__ import annotations
 
-from detector.fields import actor, credentials, misuse, network, pod, rbac, request, uri
+from detector.fields import actor, credentials, exposure, misuse, network, pod, rbac, request, uri
 from detector.fields.registry import DerivedField, all_fields, derived, field_named, value_of
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "all_fields",
     "credentials",
     "derived",
+    "exposure",
     "field_named",
     "misuse",
     "network",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from detector.event import Event, read_body
+from detector.event import SECOND, Event, micros, read_body
 from detector.fields.body import MAX_OPERATIONS, dig, is_index, leaves, mapping, partial_object, pointer, text, texts
 from detector.fields.registry import derived
 from detector.fields.uri import is_oversized, parameters, selector_name, uri_path
@@ -56,6 +56,17 @@ def dry_run(event: Event) -> bool | None:
         return None
     options = event.request if event.verb not in STATING else None
     return "All" in parameters(event, "dryRun") or "All" in texts(dig(options, "dryRun"))
+
+
+@derived("request.duration", "number")
+def request_duration(event: Event) -> float | None:
+    """How long the request had taken at this stage, in seconds, from requestReceivedTimestamp to stageTimestamp.
+
+    At ResponseComplete of an exec, attach or portforward: how long the session stood. Null when a time is unknown, or
+    when they are the wrong way round.
+    """
+    received, reached = micros(event.requestReceivedTimestamp), micros(event.stageTimestamp)
+    return None if received is None or reached is None or reached < received else (reached - received) / SECOND
 
 
 @derived("key", "text")

@@ -172,3 +172,18 @@ def test_truncated_records_are_marked() -> None:
     assert value_of("truncated", event(request="skipped-too-big-size-object")) is True
     assert value_of("truncated", event(response="skipped-too-big-size-object")) is True
     assert value_of("truncated", event("create", "pods", request={"kind": "Pod"}, requestURI="/api/v1/pods")) is False
+
+
+@pytest.mark.parametrize(
+    ("received", "reached", "seconds"),
+    [
+        ("2026-11-22T10:00:00.500000Z", "2026-11-22T14:00:01.000000Z", 14_400.5),
+        ("2026-11-22T10:00:00Z", "2026-11-22T10:00:00Z", 0),
+        ("2026-11-22T10:00:01Z", "2026-11-22T10:00:00Z", None),
+        (None, "2026-11-22T10:00:00Z", None),
+        ("2026-11-22T10:00:00Z", "yesterday", None),
+    ],
+)
+def test_a_requests_duration_runs_from_its_arrival_to_the_stage(received: Any, reached: Any, seconds: Any) -> None:
+    times = {"requestReceivedTimestamp": received, "stageTimestamp": reached}
+    assert value_of("request.duration", event(**times)) == seconds
