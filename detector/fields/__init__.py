@@ -6,13 +6,14 @@ dict or list) and is worked out once per event. Rules name derived fields and th
 
 from __future__ import annotations
 
-from detector.fields import actor, credentials, exposure, misuse, network, pod, rbac, request, uri
+from detector.fields import actor, configmap, credentials, exposure, misuse, network, pod, rbac, request, uri
 from detector.fields.registry import DerivedField, all_fields, derived, field_named, value_of
 
 __all__ = [
     "DerivedField",
     "actor",
     "all_fields",
+    "configmap",
     "credentials",
     "derived",
     "exposure",
