@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,8 @@ def documents(file: RuleFile) -> tuple[list[Document], list[RuleError]]:
     composed, broken = _composed(file)
     for number, node in enumerate(composed):
         try:
-            data = _Constructor().construct_document(node)
+            # Making values writes merged keys (<<) into the nodes, which others want as they are written.
+            data = _Constructor().construct_document(deepcopy(node) if "<<" in file.text else node)
         except yaml.MarkedYAMLError as error:
             errors.append(_located(file, f"not YAML: {error.problem}", error.problem_mark))
         except (ValueError, RecursionError) as error:

@@ -209,3 +209,11 @@ def test_regexes_written_for_wildcards_are_not_the_authors() -> None:
     from detector.sigma.lint import Finder
 
     assert list(_regexes(Finder(one.document), one.made.predicate)) == []
+
+
+def test_a_merged_key_that_is_given_anew_stands_there_once() -> None:
+    merging = GOOD.replace(
+        "ignore: [{event: {}},", "ignore: [{event: &one {verb: list}}, {event: {<<: *one, verb: get}},"
+    )
+    assert merging != GOOD
+    assert problems(merging) == []
