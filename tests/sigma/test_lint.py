@@ -212,8 +212,6 @@ def test_regexes_written_for_wildcards_are_not_the_authors() -> None:
 
 
 def test_a_merged_key_that_is_given_anew_stands_there_once() -> None:
-    merging = GOOD.replace(
-        "ignore: [{event: {}},", "ignore: [{event: &one {verb: list}}, {event: {<<: *one, verb: get}},"
-    )
-    assert merging != GOOD
+    merging = GOOD.replace("{event: {verb: list}}, {event: {", "{event: &one {verb: list}}, {event: {<<: *one, ")
+    assert "<<" in merging
     assert problems(merging) == []
