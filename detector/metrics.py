@@ -180,6 +180,22 @@ class AlertMetrics:
         self.deliveries = Counter(
             "redshank_deliveries", "Alerts delivered, retried or buried.", ["sink", "outcome"], registry=registry
         )
+        self.waiting_bytes = Gauge("redshank_outbox_bytes", "Bytes of these alerts.", ["sink"], registry=registry)
+        self.buried = Gauge(
+            "redshank_buried_deliveries", "Deliveries among the dead letters.", ["sink"], registry=registry
+        )
+        self.displaced = Counter(
+            "redshank_displaced_deliveries",
+            "Alerts that went to the dead letters unsent, as more waited for the sink than may.",
+            ["sink"],
+            registry=registry,
+        )
+        self.lost = Counter(
+            "redshank_lost_deliveries",
+            "Deliveries that went for good, as more were among the dead letters than are kept.",
+            ["sink"],
+            registry=registry,
+        )
         self.delivery_delay = Histogram(
             "redshank_delivery_delay_seconds",
             "From the event's stageTimestamp to the sink's yes.",

@@ -1,8 +1,9 @@
 """Outbox: brings the alerts that wait in the store to the sinks, each sink at its own pace.
 
 A row leaves the store only when its sink said yes, or for the dead letters with the reason: when the destination
-refuses that alert for good, or when it could not be delivered for `SinkSettings.expire_after`. Delivery is at least
-once: what was under way when the process died is sent again, under the same alert id and revision.
+refuses that alert for good, when it could not be delivered for `SinkSettings.expire_after`, or when more waits than the
+sink's settings allow. Delivery is at least once: what was under way when the process died is sent again, under the same
+alert id and revision.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import asyncio
 from collections.abc import Sequence
 
 from detector.errors import ConfigError
+from detector.event import SECOND
 from detector.finding import Alert
 from detector.sinks.base import Clock, SystemClock
 from detector.sinks.ledger import OutboxStore, Watch
-from detector.sinks.settings import SinkSettings, wants
+from detector.sinks.settings import EXPIRE_AFTER, SinkSettings, wants
 from detector.sinks.worker import Worker
+from detector.store.deliveries import AT_ONCE, Message
 
 
 class Outbox:
@@ -53,10 +56,10 @@ class Outbox:
         workers = [self._workers.pop(name) for name in names]
         await asyncio.gather(*(worker.close(deadline) for worker in workers))
 
-    def deliveries(self, alerts: Sequence[Alert]) -> list[tuple[str, int]]:
-        """Give the rows that alert revisions need in the store: the sink's name, and the place of the alert."""
+    def deliveries(self, alerts: Sequence[Alert]) -> list[Message]:
+        """Give the rows that alert revisions need in the store."""
         return [
-            (name, place)
+            Message(name, place, settings.terms)
             for place, alert in enumerate(alerts)
             for name, settings in self._settings.items()
             if wants(settings, alert)
@@ -76,6 +79,15 @@ class Outbox:
     def trouble(self) -> dict[str, str]:
         """The sinks that take nothing now, and why."""
         return {name: worker.trouble for name, worker in self._workers.items() if worker.trouble}
+
+    async def expire(self) -> None:
+        """Give up what waits for sinks that are configured no more, when it is as old as others may get.
+
+        To be called now and then. Raises StoreError.
+        """
+        before = self._clock.now() - int(EXPIRE_AFTER.total_seconds() * SECOND)
+        while await asyncio.wrap_future(self._store.abandon(self.names, before)) >= AT_ONCE:
+            pass  # so many at a time, that others write in between
 
     async def close(self, deadline: float) -> None:
         """Send what can be sent within so many seconds, then stop; what is left stays in the store."""

@@ -17,9 +17,11 @@ from detector.finding import Alert, Level
 from detector.outbox import Outbox
 from detector.sinks.base import Failure, RefusedError, RetryError
 from detector.sinks.settings import SinkSettings, wants
+from detector.store.deliveries import Message, Terms
 from tests.report.making import START
 from tests.sinks.doubles import (
     HOUR,
+    REPLACES,
     AppendSettings,
     FakeClock,
     Store,
@@ -274,7 +276,7 @@ def test_revisions_of_an_alert_are_appended_in_order_one_at_a_time(store: Store,
 def test_a_sink_that_replaces_is_sent_the_newest_revision_only(store: Store) -> None:
     async def scenario() -> None:
         script = scripted()
-        store.add("a", *revisions(1, 2, 3), alert(1))
+        store.add("a", *revisions(1, 2, 3), alert(1), terms=REPLACES)
         async with running(store, UpsertSettings(name="a")):
             await until(lambda: not store.waiting)
         assert script.asked == [[(alert(0).id, 3), (alert(1).id, 1)]]
@@ -282,17 +284,110 @@ def test_a_sink_that_replaces_is_sent_the_newest_revision_only(store: Store) -> 
     asyncio.run(scenario())
 
 
-def test_older_revisions_stay_when_the_newest_is_not_taken(store: Store) -> None:
+@pytest.mark.parametrize("outcome", [[], [Failure(0, "no", permanent=True)], RetryError("busy")])
+def test_a_revision_that_replaces_one_under_way_comes_after_it_whatever_becomes_of_that(
+    store: Store, outcome: Exception | list[Failure]
+) -> None:
     async def scenario() -> None:
         async def answer(alerts: Sequence[Alert]) -> list[Failure]:
-            return [Failure(0, "refused", permanent=True)] if alerts[0].revision == 3 else []
+            if len(script.asked) > 1:
+                return []
+            store.add("a", *revisions(2), terms=REPLACES)
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
 
         script = scripted("a", answer)
+        store.add("a", *revisions(1), terms=REPLACES)
+        async with running(store, UpsertSettings(name="a", concurrency=4)):
+            await until(lambda: not store.waiting)
+        assert script.asked == [[(alert(0).id, 1)], [(alert(0).id, 2)]]
+        assert not store.buried
+
+    asyncio.run(scenario())
+
+
+def test_a_refused_revision_that_replaced_others_is_a_dead_letter(store: Store) -> None:
+    async def scenario() -> None:
+        async def answer(alerts: Sequence[Alert]) -> list[Failure]:
+            return [Failure(0, "refused", permanent=True)]
+
+        script = scripted("a", answer)
+        store.add("a", *revisions(1, 2, 3), terms=REPLACES)
+        async with running(store, UpsertSettings(name="a")):
+            await until(lambda: not store.waiting)
+        assert [letter.reason for letter in store.buried] == ["refused"]
+        assert script.asked == [[(alert(0).id, 3)]]
+
+    asyncio.run(scenario())
+
+
+def test_revisions_left_from_when_a_sink_appended_come_in_order_once_it_replaces(store: Store) -> None:
+    async def scenario() -> None:
+        script = scripted()
         store.add("a", *revisions(1, 2, 3))
         async with running(store, UpsertSettings(name="a")):
             await until(lambda: not store.waiting)
-        assert len(store.buried) == 1
-        assert script.got == [(alert(0).id, 2)]
+        assert script.got == [(alert(0).id, number) for number in (1, 2, 3)]
+
+    asyncio.run(scenario())
+
+
+def test_rows_wait_on_the_terms_of_their_sink(store: Store) -> None:
+    async def scenario() -> None:
+        outbox = Outbox(store, FakeClock())
+        scripted("few"), scripted("usual")
+        few = UpsertSettings.model_validate({"name": "few", "most_waiting": 7, "most_waiting_bytes": "2MiB"})
+        await outbox.configure([few, AppendSettings(name="usual")])
+        assert [(row.sink, row.terms) for row in outbox.deliveries([alert()])] == [
+            ("few", Terms(replaces=True, rows=7, bytes=2 << 20)),
+            ("usual", Terms(replaces=False)),
+        ]
+        await outbox.close(0)
+
+    asyncio.run(scenario())
+
+
+def test_what_gives_way_while_it_is_under_way_is_delivered_once_and_no_dead_letter(store: Store) -> None:
+    async def scenario() -> None:
+        async def answer(alerts: Sequence[Alert]) -> list[Failure]:
+            if len(script.asked) == 1:
+                store.add("a", *map(alert, range(1, 4)), terms=Terms(rows=3))
+                assert len(store.buried) == 1
+            return []
+
+        script = scripted("a", answer)
+        store.add("a", alert(0))
+        async with running(store, AppendSettings(name="a")):
+            await until(lambda: not store.waiting)
+        assert sorted(ids(script.got)) == sorted(alert(number).id for number in range(4))
+        assert not store.buried
+
+    asyncio.run(scenario())
+
+
+def test_what_waits_for_a_sink_that_is_gone_is_a_dead_letter_in_time(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detector.outbox.AT_ONCE", 1)
+    monkeypatch.setattr("detector.store.deliveries.AT_ONCE", 1)
+
+    async def scenario() -> None:
+        async def hang(alerts: Sequence[Alert]) -> list[Failure]:
+            await asyncio.Event().wait()
+            return []
+
+        scripted("a", hang)
+        store.add("a", alert(0), at=START - 4 * 86_400 * SECOND)
+        store.add("gone", alert(1), alert(2), at=START - 3 * 86_400 * SECOND - 1)
+        store.add("gone", alert(3))
+        async with running(store, AppendSettings(name="a")) as outbox:
+            await outbox.expire()
+        assert {(letter.sink, letter.alert) for letter in store.buried} == {
+            ("gone", alert(1).id),
+            ("gone", alert(2).id),
+        }
+        assert {row.alert.id for row in store.waiting} == {alert(0).id, alert(3).id}
 
     asyncio.run(scenario())
 
@@ -453,7 +548,7 @@ def test_a_changed_sink_starts_anew_and_an_unchanged_one_goes_on(store: Store) -
         assert [len(batch) for batch in other.asked] == [1, 1]
         await outbox.configure([AppendSettings(name="same")])
         assert other.closed == 2
-        assert outbox.deliveries([alert()]) == [("same", 0)]
+        assert outbox.deliveries([alert()]) == [Message("same", 0)]
         await outbox.close(0)
 
     asyncio.run(scenario())
@@ -473,7 +568,7 @@ def test_rows_for_a_sink_that_is_being_replaced_are_not_forgotten(store: Store) 
         await until(lambda: script.asked)
         changing = asyncio.create_task(outbox.configure([AppendSettings(name="a", batch_size=1)], deadline=20))
         await asyncio.sleep(0)
-        assert outbox.deliveries([alert(1)]) == [("a", 0)]
+        assert outbox.deliveries([alert(1)]) == [Message("a", 0)]
         store.add("a", alert(1))
         gate.set()
         await changing

@@ -257,14 +257,15 @@ class Daemon:
             await self._use_sinks(settings.sinks)
 
     async def _tidy(self) -> None:
-        """Let old alerts go."""
+        """Let old alerts go, and give up what waited too long for sinks that are gone."""
         while True:
             await asyncio.sleep(TIDY)
             try:
                 while await asyncio.wrap_future(self.store.state.expire()) >= AT_ONCE:
                     pass  # so many at a time, that others write in between
             except StoreError as error:
-                log.warning("old alerts stay: %s", error)
+                log.warning("what is old stays: %s", error)
+                await self.outbox.expire()
 
     async def _alive(self) -> None:
         """Tell the service manager that the event loop runs."""

@@ -17,7 +17,7 @@ from detector.service.marked import is_marked
 from detector.service.messages import Told
 from detector.sinks.base import Clock
 from detector.sources.webhook import Answer
-from detector.store.deliveries import Delivery
+from detector.store.deliveries import NOTHING, Delivery, Depth
 from detector.store.directory import Store
 from detector.store.entry import Appended
 from detector.web import Heard
@@ -32,6 +32,7 @@ class Observe:
         self.heard: dict[str, Heard] = {}
         """When API servers of each cluster sent something last. The batches of a test do not count."""
         self._restarts = 0
+        self._depths: dict[str, Depth] = {}
         metrics.journal.limit.set(store.journal.limit)
 
     def accepted(self, answer: Answer, seconds: float) -> None:
@@ -97,11 +98,25 @@ class Observe:
         self._snapshot()
         self.metrics.fold.restarts.inc(folding.restarts - self._restarts)
         self._restarts = folding.restarts
-        depth = self.store.state.outbox_depth()
-        for sink in outbox.names:
-            rows, since = depth.get(sink, (0, now))
-            self.metrics.alerts.waiting.labels(sink).set(rows)
-            self.metrics.alerts.oldest.labels(sink).set(max(0.0, (now - since) / SECOND))
+        self._sinks(outbox.names, now)
+
+    def _sinks(self, names: Sequence[str], now: int) -> None:
+        """Tell of every sink that is configured, or that something is left of."""
+        depths = {**dict.fromkeys(names, NOTHING), **self.store.state.outbox_depth()}
+        alerts = self.metrics.alerts
+        for gauge in (alerts.waiting, alerts.waiting_bytes, alerts.oldest, alerts.buried):
+            gauge.clear()
+        for sink, depth in depths.items():
+            alerts.waiting.labels(sink).set(depth.waiting)
+            alerts.waiting_bytes.labels(sink).set(depth.bytes)
+            alerts.buried.labels(sink).set(depth.buried)
+            before = self._depths.get(sink, NOTHING)
+            alerts.displaced.labels(sink).inc(depth.displaced - before.displaced)
+            alerts.lost.labels(sink).inc(depth.lost - before.lost)
+        for sink in names:  # no other can be helped
+            since = depths[sink].oldest or now
+            alerts.oldest.labels(sink).set(max(0.0, (now - since) / SECOND))
+        self._depths = depths
 
     def _snapshot(self) -> None:
         newest = max(self.store.snapshots.directory.glob("*.snap"), default=None)

@@ -33,6 +33,9 @@ class OutboxStore(Protocol):
     def bury(self, ids: Sequence[int], error: str) -> Future[None]:
         """Move rows to the dead letters."""
 
+    def abandon(self, kept: Sequence[str], before: int) -> Future[int]:
+        """Bury some of what has waited since before a time for sinks other than those kept; gives how many."""
+
 
 Watch = Callable[[str, str, Sequence[Delivery]], None]
 """Told the sink, ``delivered``, ``retried`` or ``buried``, and the rows; for metrics."""

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import (
     BaseModel,
     BeforeValidator,
+    ByteSize,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -24,10 +25,12 @@ from detector.encodings.plain import cut
 from detector.errors import ConfigError
 from detector.finding import Alert, Level
 from detector.sinks.base import Clock, Mode, Sink
+from detector.store.deliveries import MOST_WAITING, MOST_WAITING_BYTES, Terms
 
 BLANK = "[redacted]"
 SHORTEST = 4
 """Secrets shorter than this are not looked for in messages: blanking them would blank everything."""
+EXPIRE_AFTER = timedelta(days=3)
 LONGEST = 500
 """Longest message kept of a failure."""
 TEST_RULE = "57e0e59f-66a5-4745-9015-fc71c8abc82a"
@@ -83,11 +86,28 @@ class SinkSettings(BaseModel):
         examples=["10s"],
     )
     expire_after: Duration = Field(
-        default=timedelta(days=3),
+        default=EXPIRE_AFTER,
         gt=timedelta(0),
         description="Alerts that could not be delivered for so long go to the dead letters.",
         examples=["7d"],
     )
+    most_waiting: int = Field(
+        default=MOST_WAITING,
+        ge=1,
+        description="Most alerts that wait for the sink; beyond that the oldest go to the dead letters.",
+        examples=[10_000],
+    )
+    most_waiting_bytes: ByteSize = Field(
+        default=ByteSize(MOST_WAITING_BYTES),
+        ge=1 << 20,
+        description="Most bytes of alerts that wait for the sink; beyond that the oldest go to the dead letters.",
+        examples=["1GiB"],
+    )
+
+    @property
+    def terms(self) -> Terms:
+        """How alerts wait for this sink."""
+        return Terms(self.mode == "upsert", self.most_waiting, self.most_waiting_bytes)
 
     @abstractmethod
     def open(self, clock: Clock) -> Sink:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from detector.errors import ConfigError
 from detector.sinks.base import Clock, Failure, RefusedError, RetryError
@@ -22,18 +21,6 @@ GRACE = 1.0
 log = logging.getLogger(__name__)
 
 
-class Parcel(NamedTuple):
-    """A row to send, and the rows that are done with it because it replaces them."""
-
-    delivery: Delivery
-    replaced: tuple[Delivery, ...] = ()
-
-    @property
-    def rows(self) -> tuple[Delivery, ...]:
-        """All rows it stands for."""
-        return (*self.replaced, self.delivery)
-
-
 class Worker:
     """Brings one sink what waits for it."""
 
@@ -47,7 +34,7 @@ class Worker:
         self._most = min(settings.batch_size, max(1, int(settings.rate or settings.batch_size)))
         self._size = self._most
         self._stirred = asyncio.Event()
-        self._under_way: dict[asyncio.Task[None], tuple[Parcel, ...]] = {}
+        self._under_way: dict[asyncio.Task[None], tuple[Delivery, ...]] = {}
         self._failures = 0
         self._paused_until = 0.0
         self._closing = False
@@ -94,12 +81,12 @@ class Worker:
             return pause
         if len(self._under_way) >= (1 if self.trouble else self.settings.concurrency):
             return POLL
-        parcels = await self._pick()
-        if not parcels:
+        rows = await self._pick()
+        if not rows:
             return POLL
-        await self._rate.take(len(parcels))
-        task = asyncio.create_task(self._deliver(parcels))
-        self._under_way[task] = parcels
+        await self._rate.take(len(rows))
+        task = asyncio.create_task(self._deliver(rows))
+        self._under_way[task] = rows
         task.add_done_callback(self._landed)
         return 0.0
 
@@ -119,53 +106,48 @@ class Worker:
             log.error("sink %s: what was sent cannot be noted: %s", self.settings.name, self._clean(error))
             self._pause(None)  # it will be sent again
 
-    async def _pick(self) -> tuple[Parcel, ...]:
-        """Choose what to send. While the destination takes nothing, what has waited too long is given up unsent."""
+    async def _pick(self) -> tuple[Delivery, ...]:
+        """Choose what to send: of each alert the oldest revision.
+
+        While the destination takes nothing, what has waited too long is given up unsent.
+        """
         free = await self._free()
         while self.trouble and (late := [row for row in free if self._ledger.expired(row)]):
             await self._ledger.bury(late, f"not delivered in time: {self.trouble}")
             free = await self._free()
-        return self._parcels(free[: self._size])
+        first: dict[str, Delivery] = {}
+        for row in free[: self._size]:
+            first.setdefault(row.alert.id, row)
+        return tuple(first.values())
 
     async def _free(self) -> list[Delivery]:
         """Give rows that are due, none of an alert that is under way."""
-        flying = [row for parcels in self._under_way.values() for parcel in parcels for row in parcel.rows]
+        flying = [row for rows in self._under_way.values() for row in rows]
         busy = {row.alert.id for row in flying}
         most = self._most + len(flying)
         rows = await asyncio.to_thread(self._store.due, self.settings.name, self._clock.now(), most)
         return [row for row in rows if row.alert.id not in busy]
 
-    def _parcels(self, rows: Sequence[Delivery]) -> tuple[Parcel, ...]:
-        """Give one parcel for each alert: its oldest revision, or the newest where that replaces the others."""
-        parcels: dict[str, Parcel] = {}
-        for row in rows:
-            first = parcels.get(row.alert.id)
-            if first is None:
-                parcels[row.alert.id] = Parcel(row)
-            elif self.settings.mode == "upsert":
-                parcels[row.alert.id] = Parcel(row, first.rows)
-        return tuple(parcels.values())
-
-    async def _deliver(self, parcels: Sequence[Parcel]) -> None:
+    async def _deliver(self, rows: Sequence[Delivery]) -> None:
         try:
-            failures = await self._attempt(parcels)
+            failures = await self._attempt(rows)
         except RetryError as error:
-            await self._put_off(parcels, error)
+            await self._put_off(rows, error)
         except RefusedError:
             self._well()
-            middle = len(parcels) // 2
-            await self._deliver(parcels[:middle])
-            await self._deliver(parcels[middle:])
+            middle = len(rows) // 2
+            await self._deliver(rows[:middle])
+            await self._deliver(rows[middle:])
         else:
-            await self._settle(parcels, failures)
+            await self._settle(rows, failures)
 
-    async def _attempt(self, parcels: Sequence[Parcel]) -> list[Failure]:
+    async def _attempt(self, rows: Sequence[Delivery]) -> list[Failure]:
         """Send once. Raises RetryError for the sink as a whole, and RefusedError where one of several is at fault."""
-        alone = len(parcels) == 1
+        alone = len(rows) == 1
         limit = self.settings.timeout.total_seconds()
         try:
             async with asyncio.timeout(limit):
-                return await self.sink.send([parcel.delivery.alert for parcel in parcels])
+                return await self.sink.send([row.alert for row in rows])
         except RetryError:
             raise
         except TimeoutError:
@@ -182,20 +164,19 @@ class Worker:
                 return [Failure(0, f"fault in the sink: {error!r}", permanent=False)]
             raise RefusedError(repr(error)) from None
 
-    async def _settle(self, parcels: Sequence[Parcel], failures: Sequence[Failure]) -> None:
+    async def _settle(self, rows: Sequence[Delivery], failures: Sequence[Failure]) -> None:
         """Write down what became of each alert of a batch."""
         self._well()
         failed = {failure.place: failure for failure in failures}
-        done = [row for place, parcel in enumerate(parcels) if place not in failed for row in parcel.rows]
-        await self._ledger.delivered(done)
+        await self._ledger.delivered([row for place, row in enumerate(rows) if place not in failed])
         for place, failure in failed.items():
-            row = parcels[place].delivery
+            row = rows[place]
             if failure.permanent:
                 await self._ledger.bury([row], failure.reason)
             else:
                 await self._ledger.later([row], failure.reason, backoff(row.tries + 1))
 
-    async def _put_off(self, parcels: Sequence[Parcel], error: RetryError) -> None:
+    async def _put_off(self, rows: Sequence[Delivery], error: RetryError) -> None:
         """Leave the destination alone for a while, then ask with fewer alerts: one of these may be what it fails on.
 
         Each row waits by its own number of tries, so that others come first, and so that a restart changes nothing.
@@ -205,7 +186,6 @@ class Worker:
         if not self.trouble:
             log.warning("sink %s takes nothing, trying again later: %s", self.settings.name, self._clean(error))
         self.trouble = self._clean(error)
-        rows = [row for parcel in parcels for row in parcel.rows]
         for tries in {row.tries for row in rows}:
             wait = max(pause, backoff(tries + 1))
             await self._ledger.later([row for row in rows if row.tries == tries], error.reason, wait)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,14 +18,20 @@ AT_ONCE = 500
 
 _decode = msgspec.json.Decoder(Alert).decode
 _STORE = """
-    INSERT INTO alerts (id, revision, status, level, rule, title, cluster, actor, last_seen)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO alerts (id, revision, status, level, rule, title, cluster, actor, last_seen, body)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET
         revision = excluded.revision, status = excluded.status, level = excluded.level, rule = excluded.rule,
-        title = excluded.title, cluster = excluded.cluster, actor = excluded.actor, last_seen = excluded.last_seen
-    WHERE excluded.revision > revision
-    RETURNING place"""
-_FIND = "SELECT body, judgement, who, why, judged_at, place FROM alerts JOIN alert_bodies USING (place)"
+        title = excluded.title, cluster = excluded.cluster, actor = excluded.actor, last_seen = excluded.last_seen,
+        body = excluded.body
+    WHERE excluded.revision > revision"""
+_FIND = """
+    SELECT alert_bodies.body, judgement, who, why, judged_at, place
+    FROM alerts JOIN alert_bodies ON alert_bodies.id = alerts.body"""
+_UNUSED = """
+    DELETE FROM alert_bodies WHERE id IN (SELECT value FROM json_each(?))
+        AND NOT EXISTS (SELECT 1 FROM alerts WHERE alerts.body = alert_bodies.id)
+        AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.body = alert_bodies.id)"""
 _EXCESS = "SELECT place FROM alerts ORDER BY status = 'open', place LIMIT ?"
 _OLD = "SELECT place FROM alerts WHERE status = 'closed' AND last_seen < ? LIMIT ?"
 
@@ -72,12 +81,32 @@ _MEANING = {
 }
 
 
-def store(connection: sqlite3.Connection, alert: Alert, body: bytes) -> None:
+class Body(NamedTuple):
+    """A revision of an alert as JSON, as it lies in its table."""
+
+    id: int
+    size: int
+    """Bytes."""
+
+
+def write_body(connection: sqlite3.Connection, body: bytes) -> Body:
+    """Write a revision as JSON, once for all who refer to it.
+
+    It goes with the last row of alerts or outbox that refers to it (triggers see to that), or by `drop_unused`.
+    """
+    number = connection.execute("INSERT INTO alert_bodies (body) VALUES (?)", (body,)).lastrowid
+    return Body(number or 0, len(body))
+
+
+def drop_unused(connection: sqlite3.Connection, bodies: Iterable[Body]) -> None:
+    """Delete those of these bodies that nothing came to refer to."""
+    connection.execute(_UNUSED, (json.dumps([body.id for body in bodies]),))
+
+
+def store(connection: sqlite3.Connection, alert: Alert, body: Body) -> None:
     """Write an alert, unless a later revision of it is there."""
     row = (alert.id, alert.revision, alert.status, alert.level, alert.rule.id, alert.title)
-    written = connection.execute(_STORE, (*row, alert.cluster, alert.actor, alert.last_seen)).fetchall()
-    for (place,) in written:
-        connection.execute("REPLACE INTO alert_bodies VALUES (?, ?)", (place, body))
+    connection.execute(_STORE, (*row, alert.cluster, alert.actor, alert.last_seen, body.id))
 
 
 def judge(connection: sqlite3.Connection, verdict: Verdict) -> None:
@@ -98,7 +127,7 @@ def find(connection: sqlite3.Connection, wanted: Wanted, limit: int) -> list[Sto
 
 def get(connection: sqlite3.Connection, name: str) -> StoredAlert | None:
     """Give one alert by its id."""
-    row = connection.execute(f"{_FIND} WHERE id = ?", (name,)).fetchone()
+    row = connection.execute(f"{_FIND} WHERE alerts.id = ?", (name,)).fetchone()
     return None if row is None else _stored(*row)
 
 
@@ -108,7 +137,6 @@ def expire(connection: sqlite3.Connection, before: int) -> int:
     going = connection.execute(_OLD, (before, AT_ONCE)).fetchall()
     if not going and count > MOST:
         going = connection.execute(_EXCESS, (min(count - MOST, AT_ONCE),)).fetchall()
-    connection.executemany("DELETE FROM alert_bodies WHERE place = ?", going)
     connection.executemany("DELETE FROM alerts WHERE place = ?", going)
     return len(going)
 

@@ -27,8 +27,18 @@ _STATE_COUNTS = {
     "alerts": "SELECT count(*) FROM alerts",
     "outbox": "SELECT count(*) FROM outbox WHERE buried_at IS NULL",
     "failed_deliveries": "SELECT count(*) FROM outbox WHERE buried_at IS NOT NULL",
+    "lost_deliveries": "SELECT coalesce(sum(displaced), 0) FROM outbox_sums WHERE buried",
     "dead_letters": "SELECT count(*) FROM dead_letters",
     "suppressions": "SELECT count(*) FROM suppressions",
+}
+_STATE_FAULTS = {
+    "alerts or deliveries without a body": """
+        SELECT count(*) FROM (SELECT body FROM alerts UNION ALL SELECT body FROM outbox) AS one
+        WHERE NOT EXISTS (SELECT 1 FROM alert_bodies WHERE alert_bodies.id = one.body)""",
+    "sinks whose deliveries are not as many as were counted": """
+        SELECT count(*) FROM (
+            SELECT sink, buried, rows, bytes FROM outbox_sums WHERE rows OR bytes EXCEPT
+            SELECT sink, buried_at IS NOT NULL, count(*), sum(size) FROM outbox GROUP BY 1, 2)""",
 }
 _JOURNAL_COUNTS = {
     "first_offset": 'SELECT coalesce(min("offset"), 0) FROM entries',
@@ -73,7 +83,8 @@ def check(directory: Path, *, quick: bool = False) -> Report:
     snapshots = _snapshots(layout)
     state = _database(layout.state, STATE, _STATE_COUNTS, quick, _bodies_of_state)
     journal = _database(layout.journal, JOURNAL, _JOURNAL_COUNTS, quick, _bodies_of_journal)
-    if not state.problems and not journal.problems:
+    # What is of an older version is not counted.
+    if state.counts and journal.counts and not state.problems and not journal.problems:
         journal.problems += _mismatches(snapshots.counts, state.counts, journal.counts)
     return Report(str(directory), [journal, state, snapshots])
 
@@ -108,12 +119,15 @@ def _integrity(connection: sqlite3.Connection, path: Path, quick: bool) -> list[
 
 def _bodies_of_state(path: Path, connection: sqlite3.Connection) -> None:
     decode = msgspec.json.Decoder(Alert).decode
-    for table in ("alert_bodies", "outbox"):
-        try:
-            for (body,) in connection.execute(f"SELECT body FROM {table}"):  # noqa: S608 -- one of two
-                decode(body)
-        except msgspec.DecodeError as error:
-            raise StoreError(f"{path} is damaged: an alert in {table} cannot be read: {error}") from None
+    try:
+        for (body,) in connection.execute("SELECT body FROM alert_bodies"):
+            decode(body)
+    except msgspec.DecodeError as error:
+        raise StoreError(f"{path} is damaged: an alert cannot be read: {error}") from None
+    for what, query in _STATE_FAULTS.items():
+        (found,) = connection.execute(query).fetchone()
+        if found:
+            raise StoreError(f"{path} is damaged: it has {found} {what}")
 
 
 def _bodies_of_journal(path: Path, _: sqlite3.Connection) -> None:

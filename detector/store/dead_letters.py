@@ -22,7 +22,7 @@ _BODIES = """
     SELECT id, kind, cluster, reason, sha256, length, peer, position, count, first_at, last_at, body, '', ''
     FROM dead_letters WHERE :kind IS NULL OR kind = :kind ORDER BY last_at DESC LIMIT :limit"""
 _DELIVERIES = """
-    SELECT id, 'delivery', '', error, '', length(body), '', NULL, tries, created_at, buried_at, NULL, sink, alert
+    SELECT id, 'delivery', '', error, '', size, '', NULL, tries, created_at, buried_at, NULL, sink, alert
     FROM outbox WHERE buried_at IS NOT NULL ORDER BY buried_at DESC LIMIT :limit"""
 
 

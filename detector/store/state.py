@@ -19,7 +19,7 @@ from detector.store import alerts, dead_letters, deliveries, suppressions
 from detector.store.alerts import StoredAlert, Wanted
 from detector.store.database import explained, give_back
 from detector.store.dead_letters import DeadLetter
-from detector.store.deliveries import Delivery, Outstanding
+from detector.store.deliveries import Delivery, Depth, Message, Outstanding
 from detector.store.migrate import open_database, open_for_reading
 from detector.store.tables import EMITTED, STATE
 from detector.store.writer import Writer
@@ -28,7 +28,6 @@ T = TypeVar("T")
 Decision = Verdict | Suppression | Lift
 """What a person decides about alerts; it takes effect in the fold."""
 
-LOST = "lost_deliveries"
 ALL = Wanted()
 KEEP = 90 * 86_400 * SECOND
 
@@ -49,8 +48,6 @@ class State:
 
     emitted_offset: int
     """The newest offset of the journal of which all alerts are stored; -1 at the beginning."""
-    lost_deliveries: int
-    """Failed deliveries that had to go for good, because there were too many of them."""
 
     def __init__(self, path: Path, *, keep: int = KEEP, clock: Callable[[], int] = now) -> None:
         """Open the state, a new one where there is none. Raises StoreError.
@@ -74,13 +71,13 @@ class State:
         self,
         offset: int,
         changed: Sequence[Alert],
-        deliver: Sequence[tuple[str, int]],
+        deliver: Sequence[Message],
         decided: Sequence[Decision] = (),
     ) -> Future[bool]:
         """Store what the journal up to ``offset`` changed, all of it or nothing; False when it is stored already.
 
-        ``deliver`` gives outbox rows: the name of a sink, and an index into ``changed``. Call it in the order of
-        offsets, and no more before one that failed has been called again: what lies before an offset counts as stored.
+        ``deliver``: which sinks are to hear of which of ``changed``. Call it in the order of offsets, and no more
+        before one that failed has been called again: what lies before an offset counts as stored.
         """
         emission = _Emission(offset, changed, deliver, decided, self._clock())
         return self._writer.submit(emission.write, prepare=emission.prepare)
@@ -103,23 +100,22 @@ class State:
         return self._writer.submit(lambda connection: deliveries.put_off(connection, ids, at, text))
 
     def bury(self, ids: Sequence[int], error: str) -> Future[None]:
-        """Move rows to the dead letters. Where these are too many, the oldest go, and count in `lost_deliveries`."""
+        """Move rows to the dead letters. Where a sink has too many of these, its oldest are lost: see `Depth.lost`."""
         text, at = dead_letters.plain(error), self._clock()
+        return self._writer.submit(lambda connection: deliveries.bury(connection, ids, at, text))
 
-        def work(connection: sqlite3.Connection) -> None:
-            lost = deliveries.bury(connection, ids, at, text)
-            if lost:
-                _set_meta(connection, LOST, str(int(_meta(connection, LOST) or 0) + lost))
-
-        return self._writer.submit(work)
+    def abandon(self, kept: Sequence[str], before: int) -> Future[int]:
+        """Bury some of what has waited since before a time for sinks other than those kept; gives how many."""
+        at = self._clock()
+        return self._writer.submit(lambda connection: deliveries.abandon(connection, kept, before, at))
 
     def redeliver(self, ids: Sequence[int] | None = None, sink: str | None = None) -> Future[int]:
         """Put failed deliveries back into the outbox: these ids, or those of a sink, or all. Gives how many."""
         at = self._clock()
         return self._writer.submit(lambda connection: deliveries.dig_up(connection, ids, sink, at))
 
-    def outbox_depth(self) -> dict[str, tuple[int, int]]:
-        """Give for each sink with something to hear how many rows wait, and when the oldest was created."""
+    def outbox_depth(self) -> dict[str, Depth]:
+        """Give for each sink that has not taken everything, configured or not, how much that is."""
         return self._read(deliveries.depth)
 
     def dead_letter(  # noqa: PLR0913 -- so many things are worth knowing of one
@@ -187,7 +183,6 @@ class State:
 
     def _count(self, connection: sqlite3.Connection) -> None:
         self.emitted_offset = int(_meta(connection, EMITTED) or -1)
-        self.lost_deliveries = int(_meta(connection, LOST) or 0)
 
 
 class _Emission:
@@ -197,7 +192,7 @@ class _Emission:
         self,
         offset: int,
         changed: Sequence[Alert],
-        deliver: Sequence[tuple[str, int]],
+        deliver: Sequence[Message],
         decided: Sequence[Decision],
         now: int,
     ) -> None:
@@ -212,10 +207,15 @@ class _Emission:
         """Do all of it, unless it is done."""
         if self._offset <= int(_meta(connection, EMITTED) or -1):
             return False
-        for alert, body in zip(self._changed, self._bodies, strict=True):
+        bodies = [alerts.write_body(connection, body) for body in self._bodies]
+        for message in self._deliver:
+            alert, body = self._changed[message.place], bodies[message.place]
+            deliveries.add(connection, message, alert.id, body, self._now)
+        for sink, terms in {message.sink: message.terms for message in self._deliver}.items():
+            deliveries.make_room(connection, sink, terms, self._now)
+        for alert, body in zip(self._changed, bodies, strict=True):
             alerts.store(connection, alert, body)
-        for sink, index in self._deliver:
-            deliveries.add(connection, sink, self._changed[index], self._bodies[index], self._now)
+        alerts.drop_unused(connection, bodies)
         for decision in self._decided:
             _decide(connection, decision)
         _set_meta(connection, EMITTED, str(self._offset))

@@ -7,6 +7,17 @@ from detector.store.migrate import Schema
 EMITTED = "emitted_offset"
 """The key of the newest offset of which all alerts are stored."""
 
+_DROP_BODY = """
+    DELETE FROM alert_bodies WHERE id = old.body
+        AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.body = alert_bodies.id)
+        AND NOT EXISTS (SELECT 1 FROM alerts WHERE alerts.body = alert_bodies.id);"""
+_ADD_TO_SUMS = """
+    INSERT INTO outbox_sums (sink, buried, rows, bytes) VALUES (new.sink, new.buried_at IS NOT NULL, 1, new.size)
+        ON CONFLICT (sink, buried) DO UPDATE SET rows = rows + 1, bytes = bytes + excluded.bytes;"""
+_TAKE_FROM_SUMS = """
+    UPDATE outbox_sums SET rows = rows - 1, bytes = bytes - old.size
+        WHERE sink = old.sink AND buried = (old.buried_at IS NOT NULL);"""
+
 STATE = Schema(
     name="state",
     application_id=0x72737374,  # "rsst"
@@ -64,6 +75,53 @@ STATE = Schema(
             ) STRICT""",
             "CREATE TABLE suppressions (id TEXT PRIMARY KEY, until INTEGER NOT NULL, body BLOB NOT NULL) STRICT",
         ),
+        # The body of a revision is kept once, for the alert and for all sinks that are to hear of it.
+        (
+            "ALTER TABLE alert_bodies RENAME COLUMN place TO id",
+            "ALTER TABLE alerts ADD COLUMN body INTEGER NOT NULL DEFAULT 0",
+            "UPDATE alerts SET body = place",
+            "CREATE INDEX alerts_body ON alerts (body)",
+            "ALTER TABLE outbox RENAME COLUMN body TO copied",
+            "ALTER TABLE outbox ADD COLUMN body INTEGER NOT NULL DEFAULT 0",
+            "ALTER TABLE outbox ADD COLUMN size INTEGER NOT NULL DEFAULT 0",
+            """UPDATE outbox SET size = length(copied), body = coalesce((
+                SELECT alert_bodies.id FROM alerts JOIN alert_bodies ON alert_bodies.id = alerts.body
+                WHERE alerts.id = outbox.alert AND alert_bodies.body = outbox.copied), 0)""",
+            # What is left are older revisions: each gets a body, which has the number of the first row that has it.
+            "DROP INDEX outbox_order",
+            "CREATE INDEX outbox_order ON outbox (alert, sink, id, due_at, buried_at)",
+            """UPDATE outbox SET body = (SELECT coalesce(max(id), 0) FROM alert_bodies) + (
+                SELECT min(same.id) FROM outbox AS same WHERE same.alert = outbox.alert AND same.copied = outbox.copied)
+                WHERE body = 0""",
+            "INSERT OR IGNORE INTO alert_bodies (id, body) SELECT body, copied FROM outbox",
+            "ALTER TABLE outbox DROP COLUMN copied",
+            "CREATE INDEX outbox_body ON outbox (body)",
+            "DROP INDEX outbox_buried",
+            "CREATE INDEX outbox_buried ON outbox (sink, id) WHERE buried_at IS NOT NULL",
+            # How much waits, and how much is buried, so that a bound costs no counting. `displaced` counts the rows
+            # that had to go because they were too many: from what waits to what is buried, and from there for good.
+            """CREATE TABLE outbox_sums (
+                sink TEXT NOT NULL,
+                buried INTEGER NOT NULL,
+                rows INTEGER NOT NULL,
+                bytes INTEGER NOT NULL,
+                displaced INTEGER NOT NULL DEFAULT 0,
+                PRIMARY KEY (sink, buried)
+            ) STRICT, WITHOUT ROWID""",
+            """INSERT INTO outbox_sums (sink, buried, rows, bytes)
+                SELECT sink, buried_at IS NOT NULL, count(*), sum(size) FROM outbox GROUP BY 1, 2""",
+            # Of which sink they were was not written down then.
+            """INSERT INTO outbox_sums
+                SELECT '', TRUE, 0, 0, CAST(value AS INTEGER) FROM meta WHERE key = 'lost_deliveries'""",
+            "DELETE FROM meta WHERE key = 'lost_deliveries'",
+            f"CREATE TRIGGER outbox_added AFTER INSERT ON outbox BEGIN {_ADD_TO_SUMS} END",
+            f"CREATE TRIGGER outbox_removed AFTER DELETE ON outbox BEGIN {_TAKE_FROM_SUMS} {_DROP_BODY} END",
+            f"""CREATE TRIGGER outbox_moved AFTER UPDATE OF buried_at ON outbox
+                WHEN (old.buried_at IS NULL) <> (new.buried_at IS NULL) BEGIN {_TAKE_FROM_SUMS} {_ADD_TO_SUMS} END""",
+            f"CREATE TRIGGER alerts_removed AFTER DELETE ON alerts BEGIN {_DROP_BODY} END",
+            f"""CREATE TRIGGER alerts_changed AFTER UPDATE OF body ON alerts WHEN old.body <> new.body
+                BEGIN {_DROP_BODY} END""",
+        ),
     ),
 )
-"""Alerts and suppressions are kept as JSON; times are microseconds since 1970."""
+"""Alerts and suppressions are kept as JSON; times are microseconds since 1970. What has run is not edited: migrate."""

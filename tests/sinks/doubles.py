@@ -17,13 +17,14 @@ from detector.finding import Alert, Level
 from detector.sinks.base import Clock, Failure, Mode, Sink
 from detector.sinks.settings import SinkSettings
 from detector.store.dead_letters import DeadLetter
-from detector.store.deliveries import Delivery
+from detector.store.deliveries import Delivery, Message, Terms
 from detector.store.state import State
 from tests.report.making import START
 from tests.report.making import alert as closed_alert
 
 HOUR = 3600
 FOREVER = 1 << 62
+USUAL, REPLACES = Terms(), Terms(replaces=True)
 
 
 def alert(number: int = 0, level: Level = Level.high, **attributes: Any) -> Alert:
@@ -70,10 +71,10 @@ class Store(State):
         self.misreads: list[Exception] = []
         """What the next readings fail with."""
 
-    def add(self, sink: str, *alerts: Alert, at: int = START) -> None:
+    def add(self, sink: str, *alerts: Alert, at: int = START, terms: Terms = USUAL) -> None:
         """Have alerts wait for a sink since a time."""
         self.time, self.offset = at, self.offset + 1
-        self.emit(self.offset, alerts, [(sink, place) for place in range(len(alerts))]).result(20)
+        self.emit(self.offset, alerts, [Message(sink, place, terms) for place in range(len(alerts))]).result(20)
 
     def due(self, sink: str, now: int, limit: int) -> list[Delivery]:
         if self.misreads:

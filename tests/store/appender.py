@@ -9,6 +9,7 @@ import threading
 from hashlib import sha256
 from pathlib import Path
 
+from detector.store.deliveries import Message
 from detector.store.directory import Store
 from tests.store.making import NOW, alert, append
 
@@ -28,7 +29,7 @@ def emit(store: Store) -> None:
     while True:
         offset = store.state.emitted_offset + 1
         if offset <= store.journal.last:
-            store.state.emit(offset, [alert(str(offset))], [("siem", 0)]).result()
+            store.state.emit(offset, [alert(str(offset))], [Message("siem", 0)]).result()
             if offset % 7 == 0:
                 store.snapshots.add(offset, bytes(10_000))
 

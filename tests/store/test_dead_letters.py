@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from detector.store import dead_letters
+from detector.store.deliveries import Message
 from detector.store.state import State
 from tests.store.making import NOW, WAIT, Clock, alert
 
@@ -73,7 +74,7 @@ def test_they_are_listed_by_kind_newest_first(state: State) -> None:
     bury(state, "a", "body", at=NOW + 1)
     bury(state, "b", "item", at=NOW + 2)
     bury(state, "c", "body", at=NOW + 3)
-    state.emit(0, [alert("x")], [("siem", 0)]).result(WAIT)
+    state.emit(0, [alert("x")], [Message("siem", 0)]).result(WAIT)
     state.bury([row.id for row in state.due("siem", NOW, 1)], "refused").result(WAIT)
     assert [letter.sha256 for letter in state.dead_letters("body")] == ["c", "a"]
     assert [letter.sha256 for letter in state.dead_letters("item")] == ["b"]

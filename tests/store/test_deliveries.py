@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from detector.event import SECOND
 from detector.finding import Alert
 from detector.store import deliveries
-from detector.store.deliveries import Outstanding
+from detector.store.deliveries import Message, Outstanding, Terms
 from detector.store.state import State
 from tests.store.making import NOW, WAIT, Clock, alert
+
+USUAL = Terms()
 
 
 @pytest.fixture
@@ -26,13 +29,17 @@ def state(tmp_path: Path, clock: Clock) -> Iterator[State]:
         yield opened
 
 
-def emit(state: State, *revisions: Alert, sinks: tuple[str, ...] = ("siem",)) -> None:
-    rows = [(sink, index) for index in range(len(revisions)) for sink in sinks]
+def emit(state: State, *revisions: Alert, sinks: tuple[str, ...] = ("siem",), terms: Terms = USUAL) -> None:
+    rows = [Message(sink, index, terms) for index in range(len(revisions)) for sink in sinks]
     state.emit(state.emitted_offset + 1, revisions, rows).result(WAIT)
 
 
 def due(state: State, sink: str = "siem", now: int = NOW, limit: int = 100) -> list[tuple[str, int]]:
     return [(row.alert.id, row.alert.revision) for row in state.due(sink, now, limit)]
+
+
+def waiting(state: State) -> dict[str, tuple[int, int | None]]:
+    return {sink: (one.waiting, one.oldest) for sink, one in state.outbox_depth().items() if one.waiting}
 
 
 def numbers(state: State, sink: str = "siem", now: int = NOW) -> list[int]:
@@ -86,7 +93,8 @@ def test_what_is_buried_is_a_dead_letter_and_waits_no_more(state: State, clock: 
     emit(state, alert("a"))
     clock.time += 5
     state.bury(numbers(state), "refused: \ud800").result(WAIT)
-    assert (due(state), state.outbox_depth()) == ([], {})
+    assert (due(state), waiting(state)) == ([], {})
+    assert state.outbox_depth()["siem"].buried == 1
     (letter,) = state.dead_letters()
     assert (letter.kind, letter.sink, letter.alert, letter.reason) == ("delivery", "siem", "a", "refused: \\ud800")
     assert (letter.count, letter.first_at, letter.last_at) == (1, NOW, NOW + 5)
@@ -114,7 +122,7 @@ def test_some_or_all_can_be_delivered_again(state: State) -> None:
     assert state.redeliver([999]).result(WAIT) == 0
     assert state.redeliver([], "siem").result(WAIT) == 0
     assert state.redeliver().result(WAIT) == 1
-    assert state.outbox_depth() == {"siem": (2, NOW), "chat": (2, NOW)}
+    assert waiting(state) == {"siem": (2, NOW), "chat": (2, NOW)}
 
 
 def test_buried_deliveries_are_bounded_and_those_lost_are_counted(
@@ -125,21 +133,162 @@ def test_buried_deliveries_are_bounded_and_those_lost_are_counted(
     with closing(State(path, clock=Clock())) as state:
         emit(state, *(alert(name) for name in "abcdefg"))
         state.bury(numbers(state)[:5], "").result(WAIT)
-        assert state.lost_deliveries == 2
+        assert state.outbox_depth()["siem"].lost == 2
         state.bury(numbers(state)[:1], "").result(WAIT)
         assert {letter.alert for letter in state.dead_letters("delivery")} == {"d", "e", "f"}
         assert due(state) == [("g", 1)]
     with closing(State(path)) as state:
-        assert state.lost_deliveries == 3
+        assert state.outbox_depth()["siem"].lost == 3
+
+
+def test_the_dead_letters_of_one_sink_push_out_those_of_no_other(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliveries, "MOST_BURIED", 2)
+    emit(state, alert("a"), sinks=("chat",))
+    state.bury(numbers(state, "chat"), "").result(WAIT)
+    emit(state, *(alert(name) for name in "bcde"))
+    state.bury(numbers(state), "").result(WAIT)
+    assert {letter.alert for letter in state.dead_letters("delivery")} == {"a", "d", "e"}
+    assert {sink: one.lost for sink, one in state.outbox_depth().items()} == {"chat": 0, "siem": 2}
+
+
+def test_buried_deliveries_are_bounded_in_bytes_too(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    emit(state, *(alert(name) for name in "abcde"))
+    each = state.outbox_depth()["siem"].bytes // 5
+    monkeypatch.setattr(deliveries, "MOST_BURIED_BYTES", 2 * each + 1)
+    state.bury(numbers(state), "").result(WAIT)
+    assert {letter.alert for letter in state.dead_letters("delivery")} == {"d", "e"}
+    assert state.outbox_depth()["siem"].lost == 3
+
+
+def test_of_what_waits_beyond_the_rows_of_a_sink_the_oldest_are_dead_letters_and_counted(state: State) -> None:
+    emit(state, *(alert(name) for name in "abc"), sinks=("chat",))
+    for name in "abcde":
+        emit(state, alert(name), terms=Terms(rows=3))
+    assert due(state) == [("c", 1), ("d", 1), ("e", 1)]
+    assert {letter.alert for letter in state.dead_letters("delivery")} == {"a", "b"}
+    assert "more than 3 alerts" in state.dead_letters("delivery")[0].reason
+    assert {letter.count for letter in state.dead_letters("delivery")} == {0}, "they were not tried"
+    told = state.outbox_depth()["siem"]
+    assert (told.waiting, told.buried, told.displaced, told.lost) == (3, 2, 2, 0)
+    assert due(state, "chat") == [("a", 1), ("b", 1), ("c", 1)]
+    assert state.redeliver(sink="siem").result(WAIT) == 2
+
+
+def test_what_waits_is_bounded_in_bytes_too(state: State) -> None:
+    emit(state, alert("a"))
+    terms = Terms(bytes=2 * state.outbox_depth()["siem"].bytes)
+    emit(state, alert("b"), terms=terms)
+    assert state.outbox_depth()["siem"].displaced == 0
+    emit(state, alert("c"), terms=terms)
+    assert due(state) == [("b", 1), ("c", 1)]
+    assert state.outbox_depth()["siem"].displaced == 1
+
+
+def test_many_alerts_at_once_are_bounded_as_well(state: State) -> None:
+    emit(state, *(alert(str(number)) for number in range(50)), terms=Terms(rows=5))
+    assert due(state) == [(str(number), 1) for number in range(45, 50)]
+    assert state.outbox_depth()["siem"].displaced == 45
+
+
+def test_what_was_delivered_while_it_gave_way_is_no_dead_letter(state: State) -> None:
+    emit(state, alert("a"))
+    under_way = numbers(state)
+    emit(state, alert("b"), terms=Terms(rows=1))
+    state.delivered(under_way).result(WAIT)
+    assert (due(state), state.dead_letters()) == ([("b", 1)], [])
+
+
+def test_what_failed_while_it_gave_way_stays_a_dead_letter_with_its_reason(state: State) -> None:
+    emit(state, alert("a"))
+    under_way = numbers(state)
+    emit(state, alert("b"), terms=Terms(rows=1))
+    state.retry(under_way, NOW, "no answer").result(WAIT)
+    (letter,) = state.dead_letters()
+    assert (letter.alert, letter.count) == ("a", 0)
+    assert "waited for the sink" in letter.reason
+
+
+def test_a_revision_takes_the_place_of_those_before_it_at_a_sink_that_replaces(state: State, clock: Clock) -> None:
+    emit(state, alert("a", 1), alert("b", 1), terms=Terms(replaces=True))
+    emit(state, alert("a", 1), sinks=("chat",))
+    state.retry(numbers(state)[:1], NOW + 10, "no answer").result(WAIT)
+    clock.time += 5
+    emit(state, alert("a", 2), alert("a", 3), terms=Terms(replaces=True))
+    emit(state, alert("a", 3), sinks=("chat",))
+    assert due(state) == [("b", 1)]
+    first, other = state.due("siem", NOW + 10, 10)
+    assert (first.alert.id, other.alert.id, other.alert.revision) == ("b", "a", 3)
+    assert (other.created_at, other.tries) == (NOW, 1), "it has waited since the first of them"
+    assert state.outbox_depth()["siem"].waiting == 2
+    assert due(state, "chat", clock.time) == [("a", 1), ("a", 3)], "a sink that appends hears of each"
+    assert state.dead_letters() == []
+
+
+def test_a_revision_that_takes_the_place_of_one_under_way_is_delivered_after_it(state: State) -> None:
+    emit(state, alert("a", 1), terms=Terms(replaces=True))
+    under_way = numbers(state)
+    emit(state, alert("a", 2), terms=Terms(replaces=True))
+    state.delivered(under_way).result(WAIT)
+    assert due(state) == [("a", 2)]
+
+
+def test_a_buried_revision_is_not_replaced(state: State) -> None:
+    emit(state, alert("a", 1), terms=Terms(replaces=True))
+    state.bury(numbers(state), "refused").result(WAIT)
+    emit(state, alert("a", 2), terms=Terms(replaces=True))
+    assert (len(state.dead_letters()), due(state)) == (1, [("a", 2)])
+
+
+def bodies(state: State) -> int:
+    return int(state._reading.execute("SELECT count(*) FROM alert_bodies").fetchone()[0])
+
+
+def test_a_revision_is_kept_once_whoever_is_to_hear_of_it(state: State) -> None:
+    emit(state, alert("a", 1), sinks=("siem", "chat", "pager"))
+    assert bodies(state) == 1
+    emit(state, alert("a", 2), alert("a", 3), sinks=("siem", "chat"))
+    assert bodies(state) == 3
+    for sink in ("siem", "chat", "pager"):
+        state.delivered(numbers(state, sink)).result(WAIT)
+    assert bodies(state) == 1, "the alert has its newest"
+
+
+def test_what_nobody_refers_to_is_not_kept(state: State, clock: Clock) -> None:
+    emit(state, alert("a", 2), sinks=())
+    emit(state, alert("a", 1), alert("a", 3, status="closed"), sinks=())
+    assert bodies(state) == 1
+    emit(state, alert("a", 2))
+    clock.time += 100 * 86_400 * SECOND
+    state.expire().result(WAIT)
+    assert (state.alerts(), due(state), bodies(state)) == ([], [("a", 2)], 1)
+    state.delivered(numbers(state)).result(WAIT)
+    assert bodies(state) == 0
+
+
+def test_what_waits_for_a_sink_that_is_gone_is_a_dead_letter_when_it_is_old(state: State, clock: Clock) -> None:
+    emit(state, alert("a"), sinks=("gone", "siem"))
+    clock.time += 10
+    emit(state, alert("b"), sinks=("gone",))
+    assert state.abandon(["siem"], NOW).result(WAIT) == 0
+    assert state.abandon(["siem"], NOW + 1).result(WAIT) == 1
+    assert (due(state), due(state, "gone", clock.time)) == ([("a", 1)], [("b", 1)])
+    (letter,) = state.dead_letters()
+    assert (letter.sink, letter.alert, letter.reason) == ("gone", "a", "the sink is configured no more")
+
+
+def test_what_is_abandoned_goes_a_few_at_a_time(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliveries, "AT_ONCE", 2)
+    emit(state, *(alert(name) for name in "abc"))
+    assert [state.abandon([], NOW + 1).result(WAIT) for _ in range(3)] == [2, 1, 0]
 
 
 def test_depth_tells_how_many_wait_and_since_when(state: State, clock: Clock) -> None:
     emit(state, alert("a"), sinks=("siem", "chat"))
     clock.time += 5
     emit(state, alert("b"))
-    assert state.outbox_depth() == {"siem": (2, NOW), "chat": (1, NOW)}
+    assert waiting(state) == {"siem": (2, NOW), "chat": (1, NOW)}
     state.delivered(numbers(state, now=NOW)).result(WAIT)
-    assert state.outbox_depth() == {"siem": (1, NOW + 5), "chat": (1, NOW)}
+    assert waiting(state) == {"siem": (1, NOW + 5), "chat": (1, NOW)}
 
 
 def test_a_number_is_never_given_twice(state: State) -> None:
@@ -157,7 +306,7 @@ def test_many_rows_leave_in_one_statement(state: State) -> None:
     state._connection.set_trace_callback(statements.append)
     state.delivered([row.id for row in rows]).result(WAIT)
     state._connection.set_trace_callback(None)
-    assert sum("outbox" in statement for statement in statements) == 1
+    assert len({statement for statement in statements if "outbox" in statement}) == 1
     assert state.outbox_depth() == {}
 
 
@@ -182,6 +331,5 @@ def test_what_is_outstanding_of_an_alert_is_told_by_sink(state: State) -> None:
 
 
 def test_what_is_outstanding_is_found_without_reading_what_waits_of_other_alerts(state: State) -> None:
-    plan = state._connection.execute(f"EXPLAIN QUERY PLAN {deliveries._OF_ALERT}", {"alert": "a"}).fetchall()
-    scans = [step for *_, step in plan if step.startswith("SCAN")]
-    assert all("outbox_waiting" in step or "outbox_buried" in step or "outbox" not in step for step in scans), scans
+    plan = state._connection.execute(f"EXPLAIN QUERY PLAN {deliveries._OF_ALERT}", ("a",)).fetchall()
+    assert not [step for *_, step in plan if step.startswith("SCAN")]

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from detector.store import deliveries
+from detector.store.alerts import write_body
+from detector.store.deliveries import Message, Terms
 from detector.store.tables import STATE
 from tests.store.making import alert
 
@@ -38,13 +40,28 @@ class OutboxMachine(RuleBasedStateMachine):
         due = [row.id for row in deliveries.due(self.connection, sink, self.now, 5)]
         return sorted(choice.sample(due, choice.randint(0, len(due))))
 
-    @rule(sink=SINKS, name=st.sampled_from("abc"))
-    def emit(self, sink: str, name: str) -> None:
+    @rule(sink=SINKS, name=st.sampled_from("abc"), replaces=st.booleans())
+    def emit(self, sink: str, name: str, replaces: bool) -> None:
+        before = [
+            number
+            for number, row in self.rows.items()
+            if replaces and (row["sink"], row["alert"], row["buried"]) == (sink, name, False)
+        ]
+        taken = [self.rows.pop(number) for number in before]
         self.revision += 1
         made = alert(name, self.revision)
-        deliveries.add(self.connection, sink, made, msgspec.json.encode(made), self.now)
+        body = write_body(self.connection, msgspec.json.encode(made))
+        deliveries.add(self.connection, Message(sink, 0, Terms(replaces)), name, body, self.now)
         number = self.connection.execute("SELECT max(id) FROM outbox").fetchone()[0]
-        self.rows[number] = {"sink": sink, "alert": name, "due": self.now, "tries": 0, "buried": False}
+        self.rows[number] = {
+            "sink": sink,
+            "alert": name,
+            "due": max((row["due"] for row in taken), default=self.now),
+            "tries": max((row["tries"] for row in taken), default=0),
+            "buried": False,
+            "body": body.id,
+            "size": body.size,
+        }
 
     @rule(sink=SINKS, choice=CHOICE)
     def deliver(self, sink: str, choice: Any) -> None:
@@ -63,8 +80,15 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(sink=SINKS, choice=CHOICE)
     def bury(self, sink: str, choice: Any) -> None:
         ids = self.chosen(sink, choice)
-        assert deliveries.bury(self.connection, ids, self.now, "no") == 0
+        deliveries.bury(self.connection, ids, self.now, "no")
         for number in ids:
+            self.rows[number] |= {"buried": True}
+
+    @rule(sink=SINKS, most=st.integers(1, 4))
+    def make_room(self, sink: str, most: int) -> None:
+        deliveries.make_room(self.connection, sink, Terms(rows=most), self.now)
+        waiting = sorted(number for number, row in self.rows.items() if row["sink"] == sink and not row["buried"])
+        for number in waiting[:-most]:
             self.rows[number] |= {"buried": True}
 
     @rule(sink=st.one_of(st.none(), SINKS))
@@ -91,7 +115,17 @@ class OutboxMachine(RuleBasedStateMachine):
             given = deliveries.due(self.connection, sink, self.now, 100)
             assert [row.id for row in given] == due
             assert [row.tries for row in given] == [waiting[number]["tries"] for number in due]
-            assert deliveries.depth(self.connection).get(sink, (0, 0))[0] == len(waiting)
+            self.counts_agree(sink, waiting)
+
+    def counts_agree(self, sink: str, waiting: dict[int, dict[str, Any]]) -> None:
+        told = deliveries.depth(self.connection).get(sink, deliveries.NOTHING)
+        assert (told.waiting, told.bytes) == (len(waiting), sum(row["size"] for row in waiting.values()))
+        assert told.buried == sum(row["sink"] == sink and row["buried"] for row in self.rows.values())
+
+    @invariant()
+    def bodies_are_those_that_rows_refer_to(self) -> None:
+        bodies = {number for (number,) in self.connection.execute("SELECT id FROM alert_bodies")}
+        assert bodies == {row["body"] for row in self.rows.values()}
 
 
 OutboxMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from detector.errors import StoreError, StoreFullError
+from detector.store.deliveries import Message
 from detector.store.directory import Lock, Store
 from tests.store.making import NOW, WAIT, alert, append, small_disk
 
@@ -27,7 +28,7 @@ def fill(directory: Path, entries: int = 3) -> None:
     with Store(directory) as store:
         for number in range(entries):
             append(store.journal, at=NOW + number)
-            store.state.emit(number, [alert(str(number))], [("siem", 0)]).result(WAIT)
+            store.state.emit(number, [alert(str(number))], [Message("siem", 0)]).result(WAIT)
         store.snapshots.add(entries - 2, b"snapshot")
 
 

@@ -56,7 +56,7 @@ def test_nothing_acknowledged_is_lost_whenever_the_process_is_killed(tmp_path: P
         emitted = store.state.emitted_offset
         assert emitted <= store.journal.last
         assert len(store.state.alerts(limit=10**6)) == emitted + 1
-        assert store.state.outbox_depth()["siem"][0] == emitted + 1
+        assert store.state.outbox_depth()["siem"].waiting == emitted + 1
         newest = store.snapshots.newest()
         assert newest is not None
         assert newest[0] <= emitted

@@ -14,6 +14,7 @@ from detector.errors import StoreError, StoreFullError
 from detector.finding import Level, RuleInfo, Verdict
 from detector.store import alerts as alerts_table
 from detector.store.alerts import Wanted
+from detector.store.deliveries import Message
 from detector.store.state import State
 from tests.store.making import NOW, WAIT, Clock, alert
 
@@ -36,7 +37,7 @@ def ids(state: State, **wanted: Any) -> list[str]:
 
 
 def test_a_new_state_has_nothing(state: State) -> None:
-    assert (state.emitted_offset, state.lost_deliveries) == (-1, 0)
+    assert state.emitted_offset == -1
     assert (state.alerts(), state.alert("a"), state.outbox_depth()) == ([], None, {})
     assert (state.dead_letters(), state.suppressions(), state.meta("x")) == ([], [], None)
 
@@ -52,18 +53,19 @@ def test_alerts_come_back_as_they_were(state: State) -> None:
 
 def test_alerts_deliveries_and_offset_are_stored_together_or_not_at_all(state: State, clock: Clock) -> None:
     with pytest.raises(IndexError):
-        state.emit(5, [alert("a")], [("siem", 0), ("siem", 1)]).result(WAIT)
+        state.emit(5, [alert("a")], [Message("siem", 0), Message("siem", 1)]).result(WAIT)
     assert (state.alerts(), state.outbox_depth(), state.emitted_offset) == ([], {}, -1)
-    assert state.emit(5, [alert("a")], [("siem", 0)]).result(WAIT)
-    assert (ids(state), state.outbox_depth(), state.emitted_offset) == (["a"], {"siem": (1, NOW)}, 5)
+    assert state.emit(5, [alert("a")], [Message("siem", 0)]).result(WAIT)
+    assert (ids(state), state.outbox_depth()["siem"].waiting, state.emitted_offset) == (["a"], 1, 5)
 
 
 def test_what_was_emitted_is_not_emitted_again(state: State) -> None:
-    state.emit(5, [alert("a", count=1)], [("siem", 0)]).result(WAIT)
+    state.emit(5, [alert("a", count=1)], [Message("siem", 0)]).result(WAIT)
     for offset in (5, 4, 0):
-        assert not state.emit(offset, [alert("a", 9, count=9), alert("b")], [("siem", 0), ("siem", 1)]).result(WAIT)
+        messages = [Message("siem", 0), Message("siem", 1)]
+        assert not state.emit(offset, [alert("a", 9, count=9), alert("b")], messages).result(WAIT)
     assert ids(state) == ["a"]
-    assert state.outbox_depth() == {"siem": (1, NOW)}
+    assert state.outbox_depth()["siem"].waiting == 1
     assert state.emitted_offset == 5
 
 
@@ -199,6 +201,7 @@ def test_a_state_of_another_version_or_kind_is_refused(tmp_path: Path) -> None:
 
 def test_time_is_that_of_the_machine(tmp_path: Path) -> None:
     with closing(State(tmp_path / "state.db")) as state:
-        state.emit(0, [alert("a")], [("siem", 0)]).result(WAIT)
-        ((_, created_at),) = state.outbox_depth().values()
+        state.emit(0, [alert("a")], [Message("siem", 0)]).result(WAIT)
+        created_at = state.outbox_depth()["siem"].oldest
+    assert created_at is not None
     assert created_at > 1_700_000_000_000_000
