@@ -6,6 +6,7 @@ is read leniently attribute by attribute (`detector.formats.lenient`), so that a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -23,7 +24,8 @@ CODE_LIMIT = 1 << 31
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, MemoryError)
 """What the typed decoder raises for a record it cannot take (`msgspec.ValidationError` is a `msgspec.DecodeError`)."""
 
-typed = msgspec.json.Decoder(Event).decode
+_decoder = msgspec.json.Decoder(Event)
+typed, typed_lines = _decoder.decode, _decoder.decode_lines
 
 
 def is_event(event: Event) -> bool:
@@ -44,6 +46,18 @@ def usable(event: Event) -> bool:
     """Tell whether the fast way may be trusted: an audit event with an ordinary status code."""
     status = event.responseStatus
     return is_event(event) and (status is None or status.code is None or -CODE_LIMIT <= status.code < CODE_LIMIT)
+
+
+def all_usable(events: Iterable[Event]) -> bool:
+    """Tell whether all of these are `usable`, looking first whether they are as an API server writes them."""
+    for event in events:
+        if event.verb and event.apiVersion == V1 and event.kind == "Event":
+            status = event.responseStatus
+            if status is None or (code := status.code) is None or -CODE_LIMIT <= code < CODE_LIMIT:
+                continue
+        if not usable(event):
+            return False
+    return True
 
 
 def clean(raw: bytes) -> bool:

@@ -12,7 +12,7 @@ from io import BytesIO
 
 from detector.formats.batch import RECORD_LIMIT, Batch
 from detector.formats.compression import Readable
-from detector.formats.native import CODE_LIMIT, UNREADABLE, V1, clean, is_event, typed
+from detector.formats.native import UNREADABLE, all_usable, clean, fast, typed_lines
 from detector.formats.splitter import Splitter
 from detector.formats.utf16 import MARKS, Utf16
 
@@ -69,36 +69,48 @@ class _Reader:
 
     def _lines(self, batch: Batch, data: bytes) -> bytes:
         """Decode lines up to the first that is not one record; give what is left from there on."""
+        end = data.rfind(b"\n") + 1
+        if not end:
+            return self.rest + data
+        block = self.rest + data[:end]
+        if self._at_once(batch, block):
+            return data[end:]
+        return self._one_by_one(batch, block) + data[end:]
+
+    def _at_once(self, batch: Batch, block: bytes) -> bool:
+        """Decode whole lines in one go; False, and nothing done, unless every one is an event as it should be."""
+        try:
+            events = typed_lines(block)
+        except UNREADABLE:
+            return False
+        number = _count_lines(block)
+        if len(events) != number or len(block) > self.splitter.whole or not (all_usable(events) and clean(block)):
+            return False
+        batch.events += events
+        self.splitter.passed(number, len(block))
+        return True
+
+    def _one_by_one(self, batch: Batch, block: bytes) -> bytes:
         # Not split(b"\n"), which looks at every byte in turn where this one has memchr.
-        lines = BytesIO(data).readlines()
-        valid = clean(data) and clean(self.rest)
-        if not lines:
-            return self.rest
-        lines[0] = self.rest + lines[0]
-        left = b"" if lines[-1].endswith(b"\n") else lines.pop()
-        decode, add, splitter = typed, batch.events.append, self.splitter
-        whole = splitter.whole
+        lines = BytesIO(block).readlines()
+        splitter = self.splitter
         number = 0
         for line in lines:
             number += 1
-            try:
-                event = decode(line)
-            except UNREADABLE:
-                pass
-            else:
-                status = event.responseStatus
-                if (
-                    ((event.verb and event.apiVersion == V1 and event.kind == "Event") or is_event(event))
-                    and (status is None or (code := status.code) is None or -CODE_LIMIT <= code < CODE_LIMIT)
-                    and (valid or clean(line))
-                    and len(line) <= whole
-                ):
-                    add(event)
-                    continue
-            if not splitter.line(batch, line, number):
+            event = fast(line) if len(line) <= splitter.whole else None
+            if event is not None:
+                batch.events.append(event)
+            elif not splitter.line(batch, line, number):
                 number -= 1
                 splitter.busy, splitter.lead = True, b""
-                left = b"".join(lines[number:]) + left
                 break
         splitter.passed(number, sum(map(len, lines[:number])))
-        return left
+        return b"".join(lines[number:])
+
+
+def _count_lines(block: bytes) -> int:
+    # Not count(b"\n"), which looks at every byte in turn where find has memchr.
+    number = end = 0
+    while end := block.find(b"\n", end) + 1:
+        number += 1
+    return number

@@ -93,7 +93,10 @@ class Compiler:
     def _left(self, key: Key) -> Iterable[Numbered]:
         near = self.at.get(key[1], []) if key[1] is not None else []
         for number, predicate in near + self.anywhere:
-            if all(key[facet] in words for facet, words in self.needs[number]):
+            for facet, words in self.needs[number]:
+                if key[facet] not in words:
+                    break
+            else:
                 of_rule = (number, tuple(key[facet] for facet in self.asks[number]))
                 if of_rule not in self.left:
                     self.left[of_rule] = specialise(predicate, key)
