@@ -1,4 +1,4 @@
-"""One cluster's share of the fold: its time, its duplicates, the windows of its rules, its open alerts."""
+"""One cluster's share of the fold: its time, its duplicates, its memory, the windows of its rules, its open alerts."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from detector.event import SECOND, Event
 from detector.fields.request import TRUNCATED
 from detector.finding import Alert, Finding, Verdict
 from detector.formats import Batch
+from detector.memory import Memory
 from detector.sigma.engine import Compiled, SigmaDetector
 from detector.watermark import Watermark
 
@@ -34,7 +35,7 @@ class Changes:
     decided: list[Verdict | Suppression | Lift] = field(default_factory=list)
     """What people said."""
     failed: list[tuple[str, str]] = field(default_factory=list)
-    """What cost an error of ours: fingerprint of the event ("" of none), what was raised. It goes to the dead letters."""
+    """What cost an error of ours: fingerprint of the event ("" of none), what was raised. For the dead letters."""
     refused: RuleError | None = None
     """Why the rules of a control are not used."""
 
@@ -47,6 +48,7 @@ class Cluster:
         self.suppressions = suppressions
         self.counters = Counters()
         self.watermark = Watermark(self.counters)
+        self.memory = Memory()
         self.sigma = SigmaDetector(rules)
         self.alerts = Alerts(name)
         self.duplicates = Duplicates()
@@ -81,8 +83,10 @@ class Cluster:
         before = self.watermark.now
         now = self.watermark.time_of(event, received_at)
         self._moved(before, changes)
+        self.memory.look(event, now)
         for finding in self.sigma.check(event, now):
             self._found(finding, event, changes)
+        self.memory.learn(event, now)
 
     def _fail(self, event: Event | None, error: Exception, changes: Changes) -> None:
         self.counters.failed += 1
@@ -137,6 +141,7 @@ class Cluster:
             "alerts": len(self.alerts.open),
             "requests": self.sigma.requests,
             "windows": sum(len(one.windows) for one in self.sigma.correlators),
+            **self.memory.sizes(),
         }
 
     def dump(self) -> dict[str, Any]:
@@ -144,6 +149,7 @@ class Cluster:
         return {
             "watermark": self.watermark.dump(),
             "counters": msgspec.to_builtins(self.counters),
+            "memory": self.memory.dump(),
             "sigma": self.sigma.dump(),
             "alerts": self.alerts.dump(),
             "duplicates": self.duplicates.dump(),
@@ -154,6 +160,7 @@ class Cluster:
         """Take over what `dump` gave."""
         self.counters = self.watermark.counters = msgspec.convert(state["counters"], Counters)
         self.watermark.load(state["watermark"])
+        self.memory.load(state.get("memory", {}))
         self.sigma.load(state["sigma"])
         self.alerts.load(state["alerts"])
         self.duplicates.load(state["duplicates"])

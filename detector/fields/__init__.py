@@ -6,7 +6,20 @@ dict or list) and is worked out once per event. Rules name derived fields and th
 
 from __future__ import annotations
 
-from detector.fields import actor, configmap, credentials, exposure, misuse, network, pod, rbac, request, uri
+from detector.fields import (
+    actor,
+    configmap,
+    credentials,
+    exposure,
+    memory_pods,
+    memory_powers,
+    misuse,
+    network,
+    pod,
+    rbac,
+    request,
+    uri,
+)
 from detector.fields.registry import DerivedField, all_fields, derived, field_named, value_of
 
 __all__ = [
@@ -18,6 +31,8 @@ __all__ = [
     "derived",
     "exposure",
     "field_named",
+    "memory_pods",
+    "memory_powers",
     "misuse",
     "network",
     "pod",

@@ -14,7 +14,7 @@ from detector.fields.request import STATING, stated
 LISTS = ("containers", "initContainers", "ephemeralContainers")
 _TEMPLATE = ("spec", "template", "spec")
 _JOB_TEMPLATE = ("spec", "jobTemplate", "spec", "template", "spec")
-_PLACES: dict[str, tuple[str, ...]] = {
+PLACES: dict[str, tuple[str, ...]] = {
     "pods": ("spec",),
     "podtemplates": ("template", "spec"),
     "deployments": _TEMPLATE,
@@ -40,7 +40,7 @@ def _places(event: Event) -> list[tuple[str, ...]]:
     ref = event.objectRef
     if ref is None or event.verb not in STATING or ref.subresource not in _SUBRESOURCES:
         return []
-    place = _PLACES.get(ref.resource or "")
+    place = PLACES.get(ref.resource or "")
     if place is not None:
         # Until Kubernetes 1.21 the list of ephemeral containers was an object of its own.
         return [place, ()] if ref.subresource == "ephemeralcontainers" else [place]
@@ -110,7 +110,7 @@ def volumes(event: Event) -> list[dict[str, Any]] | None:
     return None if specs is None else [volume for spec in specs for volume in elements(spec.get("volumes"))]
 
 
-def _plain_path(path: str) -> str:
+def plain_path(path: str) -> str:
     """Write a path one way: //etc/./x/ is /etc/x."""
     return posixpath.normpath("/" + path.lstrip("/"))
 
@@ -128,7 +128,7 @@ def host_paths(event: Event) -> list[str] | None:
     else:
         found: list[dict[str, Any]] | None = volumes(event)
         sources = None if found is None else [dig(volume, "hostPath", "path") for volume in found]
-    return None if sources is None else [_plain_path(path) for path in texts(sources)]
+    return None if sources is None else [plain_path(path) for path in texts(sources)]
 
 
 @derived("pod.serviceaccount", "text", within="pod_spec")

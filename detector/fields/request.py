@@ -15,7 +15,7 @@ STATING = frozenset({"create", "update", "patch"})
 """The verbs whose body states an object."""
 WRITING = STATING | {"delete", "deletecollection"}
 _CONNECTING = ("exec", "attach", "portforward", "proxy")
-_MAX_PATHS = 200
+MOST_PATHS = 200
 DECISION, FORBID = "authorization.k8s.io/decision", "forbid"
 TRUNCATED = "audit.k8s.io/truncated"
 """The annotation of an event whose bodies the API server dropped."""
@@ -181,7 +181,7 @@ def patch_paths(event: Event) -> list[str] | None:
         paths = leaves(body)
     else:
         return None
-    return list(dict.fromkeys(islice(paths, 10 * _MAX_PATHS)))[:_MAX_PATHS]
+    return list(dict.fromkeys(islice(paths, 10 * MOST_PATHS)))[:MOST_PATHS]
 
 
 def _touched(step: Any) -> Iterator[str]:

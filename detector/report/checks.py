@@ -11,6 +11,7 @@ import msgspec
 
 from detector.encodings.plain import plain
 from detector.errors import ConfigError, RuleError
+from detector.memory import Memory
 from detector.pipeline import builtin_rules, rule_files
 from detector.report.catalogue import kind
 from detector.report.terminal import Page
@@ -84,7 +85,7 @@ def test(page: Page, paths: list[Path], *, builtin: bool, as_json: bool) -> tupl
     loaded, errors = load_all(read(paths, builtin=builtin))
     results: list[Result] = []
     if not errors:
-        results = list(run(loaded))
+        results = list(run(loaded, Memory))
     failures = [result.error for result in results if result.error]
     without = [
         one.document.error("fewer than one test to match and two to ignore", ["redshank"]) for one in untested(loaded)

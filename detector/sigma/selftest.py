@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ import orjson
 
 from detector.errors import RuleError
 from detector.event import EPOCH, Event
+from detector.fields.facts import Memory
 from detector.finding import Finding
 from detector.formats import decode_event
 from detector.sigma.document import Loaded
@@ -47,19 +48,22 @@ class Result(msgspec.Struct, frozen=True):
     error: RuleError | None = None
 
 
-def run(loaded: list[Loaded]) -> Iterator[Result]:
-    """Run every test of every rule and correlation, each rule by itself, without filters."""
+def run(loaded: list[Loaded], memory: Callable[[], Memory] | None = None) -> Iterator[Result]:
+    """Run every test of every rule and correlation, each rule by itself, without filters.
+
+    ``memory`` makes the memory of each test; without one nothing is known (null).
+    """
     without = [one for one in loaded if not isinstance(one.made, Exemption)]
     rules = assemble(without, PACKS)
     for one in without:
-        yield from _run_one(one, rules)
+        yield from _run_one(one, rules, memory)
 
 
-def _run_one(one: Loaded, rules: RuleSet) -> Iterator[Result]:
+def _run_one(one: Loaded, rules: RuleSet, memory: Callable[[], Memory] | None) -> Iterator[Result]:
     alone = isolated(one, rules)
     for kind, wanted in (("match", True), ("ignore", False)):
         for number, test in enumerate(getattr(one.extras.tests, kind), start=1):
-            fired = any(found.rule_id == one.id for found in findings(alone, test))
+            fired = any(found.rule_id == one.id for found in findings(alone, test, memory and memory()))
             name = f"{kind} {number}" + (f" ({test.name})" if test.name else "")
             yield _result(one, name, fired is wanted, "fires" if fired else "does not fire")
 
@@ -83,12 +87,17 @@ def _alerting(rule: Rule, *, alerts: bool) -> Rule:
     return msgspec.structs.replace(rule, alerts=alerts)
 
 
-def findings(rules: RuleSet, test: Events) -> list[Finding]:
+def findings(rules: RuleSet, test: Events, memory: Memory | None = None) -> list[Finding]:
     """Send a test's events to a fresh detector; gives all findings."""
     detector = SigmaDetector(Compiled(rules))
     found: list[Finding] = []
     for event in events(test):
-        found.extend(detector.check(event, event.time or 0))
+        now = event.time or 0
+        if memory is not None:
+            memory.look(event, now)
+        found.extend(detector.check(event, now))
+        if memory is not None:
+            memory.learn(event, now)
     return found
 
 

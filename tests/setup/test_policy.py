@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from detector.finding import Level
+from detector.memory import Memory
 from detector.pipeline import Detector, replay
 from detector.report.catalogue import Catalogue
 from detector.setup.files import AUDIT_POLICY, shipped
@@ -50,7 +51,7 @@ def failures(monkeypatch: pytest.MonkeyPatch, policy: Policy) -> list[str]:
         return policy.recorded(full) or filled_in(nothing, number, moment)
 
     monkeypatch.setattr(selftest, "filled_in", as_recorded)
-    return [f"{one.rule}: {one.test}" for one in selftest.run(Catalogue().loaded) if not one.passed]
+    return [f"{one.rule}: {one.test}" for one in selftest.run(Catalogue().loaded, Memory) if not one.passed]
 
 
 def test_every_rule_gets_the_events_and_bodies_it_asks_about(monkeypatch: pytest.MonkeyPatch, policy: Policy) -> None:

@@ -1,0 +1,151 @@
+"""Workloads: who last changed what their pods run, what that risks, and what they belong to."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+
+from detector.event import Event, ObjectRef, micros
+from detector.fields.body import dig, text
+from detector.fields.facts import Workload
+from detector.fields.pod import PLACES
+from detector.fields.request import MOST_PATHS, object_name, patch_paths
+from detector.memory.risk import account_of, digest, few, registries_of, risk_of
+from detector.memory.subject import (
+    KINDS,
+    WRITES,
+    Places,
+    Subject,
+    after,
+    author,
+    by_itself,
+    controller_of,
+    key_of,
+    shown,
+)
+from detector.memory.table import Table
+
+SIZE = 20_000
+GROUPS = {
+    "deployments": "apps",
+    "replicasets": "apps",
+    "statefulsets": "apps",
+    "daemonsets": "apps",
+    "jobs": "batch",
+    "cronjobs": "batch",
+    "replicationcontrollers": "",
+}
+RESOURCES = {KINDS[resource]: resource for resource in GROUPS}
+
+
+class Workloads(Subject):
+    """Knows workloads by kind, namespace and name."""
+
+    teaches: ClassVar[Places] = {(group, resource): WRITES for resource, group in GROUPS.items()}
+
+    def __init__(self) -> None:
+        self.table = Table(SIZE, Workload)
+        super().__init__(workloads=self.table)
+
+    def get(self, kind: str | None, namespace: str | None, name: str | None) -> Workload | None:
+        """Give a workload."""
+        return self.table.get(key_of(kind, namespace, name))
+
+    def learn(self, event: Event, ref: ObjectRef, now: int) -> None:
+        """Take in a write to a workload."""
+        name: str | None = object_name(event)
+        if name is None:
+            return
+        kind = KINDS[ref.resource or ""]
+        key = key_of(kind, ref.namespace, name)
+        if event.verb == "delete":
+            self.table.pop(key)
+            return
+        known, body = self.table.get(key), after(event)
+        if event.verb == "create" or known is None:
+            value = self._new(event, ref, body, now)
+        else:
+            value = _changed(event, _template(ref.resource, body), known)
+        self.table.learn(key, value, now)
+
+    def _new(self, event: Event, ref: ObjectRef, body: dict[str, Any] | None, now: int) -> Workload:
+        """Make what is known of a workload that was just created, or is heard of for the first time."""
+        created = event.verb == "create"
+        owner, changed_by = None, author(event)
+        if by_itself(event):
+            owner, changed_by = self.behind(body, ref.namespace)
+        elif not _may_change(event):
+            changed_by = None
+        return Workload(
+            at=now,
+            created_at=now if created else created_at(body, now),
+            created_by=author(event) if created else None,
+            owner=owner or f"{KINDS[ref.resource or '']}/{shown(object_name(event))}",
+            changed_by=changed_by,
+            **_template(ref.resource, body),
+        )
+
+    def behind(self, body: dict[str, Any] | None, namespace: str | None) -> tuple[str | None, str | None]:
+        """Give the workload that an object belongs to in the end, and who last changed its template."""
+        controller = controller_of(body)
+        if controller is None:
+            return None, None
+        known = self.get(controller[0], namespace, controller[1])
+        if known is None:
+            return shown("/".join(controller)), None
+        return known.owner, known.changed_by
+
+    def see(self, body: dict[str, Any], now: int) -> None:
+        """Take in a workload of a dump."""
+        kind, metadata = str(body.get("kind")), body.get("metadata")
+        namespace, name = text(dig(metadata, "namespace")), text(dig(metadata, "name"))
+        if kind in RESOURCES and name:
+            owner, _ = self.behind(body, namespace)
+            facts = _template(RESOURCES[kind], body)
+            value = Workload(at=now, created_at=created_at(body, now), owner=owner or f"{kind}/{shown(name)}", **facts)
+            self.table.seed(key_of(kind, namespace, name), value)
+
+
+def _changed(event: Event, facts: dict[str, Any], known: Workload) -> Workload:
+    """Give what is known of a workload after a write, in which its template is (or is not) to be seen."""
+    if by_itself(event):
+        return msgspec.structs.replace(known, **facts) if facts else known
+    changes = facts["template"] != known.template if facts and known.template is not None else _may_change(event)
+    if not changes:
+        return known if not facts else msgspec.structs.replace(known, **facts)
+    if facts:
+        facts["registries"] = few((*known.registries, *facts["registries"]))
+    return msgspec.structs.replace(known, changed_by=author(event), **(facts or _UNSEEN))
+
+
+_UNSEEN: dict[str, Any] = {"template": None, "service_account": None, "risk": None}
+"""What is known of a template that was changed out of sight."""
+
+
+def _template(resource: str | None, body: dict[str, Any] | None) -> dict[str, Any]:
+    """Read the pod template of a whole workload; nothing where there is none to read."""
+    place = PLACES[resource or ""]
+    spec = dig(body, *place)
+    if not isinstance(spec, dict) or not isinstance(spec.get("containers"), list):
+        return {}
+    return {
+        "template": digest(dig(body, *place[:-1])),
+        "service_account": shown(account_of(spec)),
+        "risk": risk_of(spec),
+        "registries": registries_of(spec),
+    }
+
+
+def _may_change(event: Event) -> bool:
+    """Tell whether a write may change the pod template, as far as the request tells."""
+    paths: list[str] | None = patch_paths(event)
+    if paths is None or len(paths) >= MOST_PATHS:
+        return True
+    return any(path == "spec" or path.startswith(("spec.template", "spec.jobTemplate")) for path in paths)
+
+
+def created_at(body: dict[str, Any] | None, now: int) -> int | None:
+    """Give when an object was created by the API server's own word; no later than now."""
+    time = micros(text(dig(body, "metadata", "creationTimestamp")))
+    return None if time is None else min(time, now)
