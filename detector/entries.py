@@ -66,6 +66,8 @@ def record_of(entry: Entry) -> Record:
 
 
 def _body(entry: Entry) -> Batch | Tick | Control:
+    if entry.kind == Kind.passed_over:
+        return _rejected("passed over: the fold died of it", entry.body)
     if entry.kind == Kind.batch:
         return decode_body(entry.body)
     return Tick(entry.received_at) if entry.kind == Kind.tick else _control_of(entry.body)
@@ -76,9 +78,13 @@ def _control_of(body: bytes) -> Batch | Control:
         control: Control = _control(body)
         return control
     except msgspec.DecodeError:
-        unknown = Batch()
-        unknown.reject("a control of an unknown version", body)
-        return unknown
+        return _rejected("a control of an unknown version", body)
+
+
+def _rejected(reason: str, body: bytes) -> Batch:
+    batch = Batch()
+    batch.reject(reason, body)
+    return batch
 
 
 class JournalSource:

@@ -114,6 +114,9 @@ class FoldMetrics:
             "redshank_fold_lag_seconds", "Age of the entry the fold is at, 0 when it has caught up.", registry=registry
         )
         self.restarts = Counter("redshank_fold_restarts", "Starts of the fold after it had died.", registry=registry)
+        self.passed_over = Counter(
+            "redshank_fold_passed_over", "Entries of the journal passed over: the fold died of them.", registry=registry
+        )
         self.snapshot = Gauge(
             "redshank_snapshot_timestamp_seconds", "When the newest snapshot was taken.", registry=registry
         )
@@ -177,9 +180,6 @@ class AlertMetrics:
         )
         self.waiting = Gauge("redshank_outbox_alerts", "Alerts that wait for a sink.", ["sink"], registry=registry)
         self.oldest = Gauge("redshank_outbox_oldest_seconds", "Age of the oldest of them.", ["sink"], registry=registry)
-        self.deliveries = Counter(
-            "redshank_deliveries", "Alerts delivered, retried or buried.", ["sink", "outcome"], registry=registry
-        )
         self.waiting_bytes = Gauge("redshank_outbox_bytes", "Bytes of these alerts.", ["sink"], registry=registry)
         self.buried = Gauge(
             "redshank_buried_deliveries", "Deliveries among the dead letters.", ["sink"], registry=registry
@@ -195,6 +195,9 @@ class AlertMetrics:
             "Deliveries that went for good, as more were among the dead letters than are kept.",
             ["sink"],
             registry=registry,
+        )
+        self.deliveries = Counter(
+            "redshank_deliveries", "Alerts delivered, retried or buried.", ["sink", "outcome"], registry=registry
         )
         self.delivery_delay = Histogram(
             "redshank_delivery_delay_seconds",

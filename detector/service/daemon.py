@@ -87,7 +87,9 @@ class Daemon:
         self.observe = Observe(self.metrics, self.store, self.clock)
         self.outbox = Outbox(self.store.state, self.clock, self.observe.delivered)
         every = settings.store.snapshot_every.total_seconds()
-        self.folding = Folding(self.store, self.outbox, every=every, told=self.observe.told)
+        self.folding = Folding(
+            self.store, self.outbox, every=every, told=self.observe.told, passed_over=self.observe.passed_over
+        )
         self.intake = Intake(self.store.journal, self.store.state, self.clock, self._journaled)
         self.webhook = Webhook(settings.webhook, self._accept, observer=self.metrics.intake, refused=self._refused)
         self.backend = DaemonBackend(self.store, self.folding, self.outbox, self.observe, self.webhook, self.control)
@@ -263,9 +265,9 @@ class Daemon:
             try:
                 while await asyncio.wrap_future(self.store.state.expire()) >= AT_ONCE:
                     pass  # so many at a time, that others write in between
+                await self.outbox.expire()
             except StoreError as error:
                 log.warning("what is old stays: %s", error)
-                await self.outbox.expire()
 
     async def _alive(self) -> None:
         """Tell the service manager that the event loop runs."""

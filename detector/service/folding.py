@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from detector.errors import RedshankError, StoreError
 from detector.outbox import Outbox
-from detector.service.messages import LENGTH, Begin, FromFold, More, Ready, Saved, Stop, ToFold, Told, from_fold, pack
+from detector.service.messages import Begin, FromFold, More, Ready, Saved, Stop, ToFold, Told, Trying, Unsaved
+from detector.service.process import FoldProcess
+from detector.service.suspect import Suspect
 from detector.service.worker import BAD_STATE
 from detector.store.directory import Store
 
@@ -33,32 +35,41 @@ class Folding:
         *,
         every: float,
         told: Callable[[Told], None],
+        passed_over: Callable[[], None] = lambda: None,
     ) -> None:
         self.journal, self.state, self.snapshots = store.journal, store.state, store.snapshots
         self.outbox = outbox
-        self.every, self._told = every, told
+        self.every, self._told, self._passed_over = every, told, passed_over
         self.offset = -1
         """The newest offset that is folded and stored."""
         self.ready = asyncio.Event()
         self.restarts = 0
-        self._process: asyncio.subprocess.Process | None = None
-        self._stopping = False
+        self._suspect = Suspect(store)
+        self._reached = self.state.emitted_offset
+        """The offset up to which the fold came, of which it did not die."""
+        self._process: FoldProcess | None = None
+        self._stopping = asyncio.Event()
 
     async def run(self) -> None:
         """Fold until `stop`. Raises FoldError when the stored state cannot be used."""
         pause = FIRST_PAUSE
         while True:
             before = self.offset
+            if await self._suspect.pass_over():
+                self._passed_over()
             code = await self._once()
             self.ready.clear()
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             if code == BAD_STATE:
                 raise FoldError("the fold cannot use its state: see the message above")
             pause = FIRST_PAUSE if self.offset > before else min(pause * 2, LONGEST_PAUSE)
             self.restarts += 1
             log.error("the fold process ended with code %s: starting it again in %.1f s", code, pause)
-            await asyncio.sleep(pause)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._stopping.wait()
+                    return
 
     def more(self) -> None:
         """Say that the journal has grown."""
@@ -66,7 +77,7 @@ class Folding:
 
     async def stop(self, deadline: float) -> None:
         """Fold what there is, keep a snapshot, and end, within so many seconds."""
-        self._stopping = True
+        self._stopping.set()
         self._send(Stop())
         process = self._process
         if process is None:
@@ -79,9 +90,8 @@ class Folding:
             process.kill()
 
     def _send(self, message: ToFold) -> None:
-        process = self._process
-        if process is not None and process.stdin is not None and not process.stdin.is_closing():
-            process.stdin.write(pack(message))
+        if self._process is not None:
+            self._process.send(message)
 
     async def _once(self) -> int:
         """Run one fold process to its end; gives its exit code."""
@@ -90,26 +100,19 @@ class Folding:
             snapshot=await asyncio.to_thread(self._snapshot),
             emitted=self.state.emitted_offset,
             every=self.every,
+            careful=self._reached,
         )
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "detector.service.worker",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        self._process = process
-        self._send(begin)
-        if self._stopping:
-            self._send(Stop())
+        process = self._process = await FoldProcess.start()
         try:
-            if process.stdout is not None:
-                await self._follow(process, process.stdout)
+            self._send(begin)
+            if self._stopping.is_set():
+                self._send(Stop())
+            while (message := await process.receive()) is not None:
+                await self._take(message)
+            return await process.wait()
         finally:
-            if process.returncode is None:
-                process.kill()
             self._process = None
-        return await process.wait()
+            await process.close()
 
     def _snapshot(self) -> bytes | None:
         """Give the newest snapshot whose alerts are stored; None where the journal is to be folded from its beginning.
@@ -126,28 +129,24 @@ class Folding:
             )
         return None
 
-    async def _follow(self, process: asyncio.subprocess.Process, told: asyncio.StreamReader) -> None:
-        """Take what a fold process tells, in order, until it ends."""
-        while True:
-            try:
-                head = await told.readexactly(LENGTH)
-                body = await told.readexactly(int.from_bytes(head, "big"))
-            except asyncio.IncompleteReadError:
-                await process.wait()
-                return
-            await self._take(from_fold(body))
-
     async def _take(self, message: FromFold) -> None:
         match message:
             case Ready(offset, unusable):
                 self.offset = max(self.offset, offset)
+                self._reached = offset
                 for one in unusable:
                     log.error("a rule of the stored state is not used any more: %s", one)
                 self.ready.set()
+            case Trying(offset):
+                self._suspect.begun(offset)
             case Told():
+                self._reached = message.offset
+                self._suspect.survived(message.offset)
                 await self._store(message)
             case Saved(offset, snapshot):
                 await self._keep(offset, snapshot)
+            case Unsaved(offset, size):
+                log.error("no snapshot was kept after %s: it would be of %s bytes", offset, size)
 
     async def _store(self, told: Told) -> None:
         """Store alerts and their deliveries in one transaction, trying until there is room: nothing is skipped."""

@@ -1,4 +1,4 @@
-"""What the daemon and its fold process say to each other: msgpack, each behind its length (4 bytes, big-endian)."""
+"""What the daemon and its fold process say to each other: msgpack, each behind its length (8 bytes, big-endian)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from detector.alerts.suppress import Lift, Suppression
 from detector.counters import Counters
 from detector.finding import Alert, Verdict
 
-LENGTH = 4
+LENGTH = 8
+LARGEST = (1 << 32) - 1
+"""Bytes of a snapshot in a message: msgpack gives a length four bytes."""
 
 
 class Begin(msgspec.Struct, tag=True, frozen=True):
@@ -21,10 +23,16 @@ class Begin(msgspec.Struct, tag=True, frozen=True):
     emitted: int
     every: float
     """Seconds between two snapshots."""
+    careful: int = -1
+    """After this offset it is to go one by one for a while: what comes there may have ended the process before."""
 
 
 class More(msgspec.Struct, tag=True, frozen=True):
     """To the fold: the journal has grown."""
+
+
+class Save(msgspec.Struct, tag=True, frozen=True):
+    """To the fold: give a snapshot soon, the journal needs room."""
 
 
 class Stop(msgspec.Struct, tag=True, frozen=True):
@@ -56,6 +64,19 @@ class Saved(msgspec.Struct, tag=True, frozen=True):
     snapshot: bytes
 
 
+class Unsaved(msgspec.Struct, tag=True, frozen=True):
+    """From the fold: its state after an offset is of so many bytes, more than `LARGEST`."""
+
+    offset: int
+    size: int
+
+
+class Trying(msgspec.Struct, tag=True, frozen=True):
+    """From the fold, where it goes one by one: it is about to fold the entry at an offset."""
+
+    offset: int
+
+
 class Ready(msgspec.Struct, tag=True, frozen=True):
     """From the fold, once: it has its state, and begins after ``offset``."""
 
@@ -63,8 +84,8 @@ class Ready(msgspec.Struct, tag=True, frozen=True):
     unusable: tuple[str, ...] = ()
 
 
-ToFold = Begin | More | Stop
-FromFold = Ready | Told | Saved
+ToFold = Begin | More | Save | Stop
+FromFold = Ready | Trying | Told | Saved | Unsaved
 
 _to_fold = msgspec.msgpack.Decoder(ToFold).decode
 _from_fold = msgspec.msgpack.Decoder(FromFold).decode

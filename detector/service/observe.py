@@ -48,6 +48,11 @@ class Observe:
         """Count a body that went to the dead letters."""
         self.metrics.intake.dead_letters.labels("body").inc()
 
+    def passed_over(self) -> None:
+        """Count an entry of the journal that the fold died of, and that went to the dead letters."""
+        self.metrics.fold.passed_over.inc()
+        self.buried()
+
     def journaled(self, cluster: str, batch: Batch, size: int, appended: Appended) -> None:
         """Count a batch that is in the journal."""
         self.metrics.intake.batch(cluster, size, resent=appended.resent)
@@ -72,6 +77,8 @@ class Observe:
                 self.metrics.fold.entries.labels(name, part).set(entries)
         for name, counters in told.counters.items():
             self.metrics.fold.clusters[name] = counters.numbers()
+        if told.failed:
+            self.metrics.intake.dead_letters.labels("item").inc(len(told.failed))
         now = self.clock.now()
         for alert in told.alerts:
             self.metrics.alerts.alerts.labels(alert.level.name, alert.change).inc()

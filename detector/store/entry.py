@@ -18,6 +18,8 @@ class Kind(StrEnum):
     """Nothing happened until ``received_at``."""
     control = "control"
     """What else can change an outcome: rules, a suppression, a verdict …"""
+    passed_over = "passed over"
+    """One of the others, of which the fold died time and again: it is no longer folded."""
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

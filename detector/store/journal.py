@@ -14,7 +14,7 @@ import zstandard
 from detector.errors import StoreError, StoreFullError
 from detector.event import SECOND
 from detector.store.database import FREE_SPACE, explained, give_back, sizes
-from detector.store.entry import JOURNAL, Appended, Kind
+from detector.store.entry import JOURNAL, Appended, Entry, Kind
 from detector.store.migrate import open_database
 from detector.store.reader import JournalReader
 from detector.store.resends import Resends
@@ -29,6 +29,7 @@ PRUNED_AT_ONCE = 64
 """Entries that go in one transaction: what is to be appended waits for it."""
 COMPRESSION = 1
 """zstd level. It makes 1/16 of real events, for less CPU than SQLite needs to write what it saves."""
+_SKIP = 'UPDATE entries SET kind = ? WHERE "offset" = ?'
 
 
 class Journal:
@@ -105,6 +106,17 @@ class Journal:
         done.set_running_or_notify_cancel()
         self._prune(upto, 0, done)
         return done
+
+    def pass_over(self, offset: int) -> Future[Entry]:
+        """Have an entry stay as it is, and be folded no more; gives it as it was. The future raises StoreError."""
+
+        def work(connection: sqlite3.Connection) -> Entry:
+            connection.execute(_SKIP, (Kind.passed_over.value, offset))
+            for entry in self._reader.after(offset - 1, 1):
+                return entry
+            raise StoreError(f"{self.path} has no entry {offset}")
+
+        return self._writer.submit(work)
 
     def depth(self, offset: int) -> int:
         """Give how many entries there are after an offset."""

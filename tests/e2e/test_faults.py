@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from tests.support import raw
 
 pytestmark = pytest.mark.skipif(not ATTACK.exists(), reason="no sample logs here")
 LINES = recorded()[:1500] if ATTACK.exists() else []
+TRAPS = str(Path(__file__).parent / "crash")
 UNLIMITED = resource.RLIM_INFINITY
 
 
@@ -145,6 +147,22 @@ def test_a_sink_that_misbehaves_gets_every_alert_in_the_end(daemon: Daemon, rece
 
     receiver.behaviour = misbehave
     assert [daemon.post(body) for body in bodies(LINES)] == [200] * 15
+    equals_the_oracle(daemon, receiver)
+
+
+def test_an_entry_the_fold_dies_of_is_passed_over_and_the_rest_looked_at(daemon: Daemon, receiver: Receiver) -> None:
+    sent = bodies(LINES)
+    assert daemon.stop() == 0
+    poison = orjson.loads(LINES[550])["auditID"]
+    daemon.environment = {"POISON": poison, "PYTHONPATH": f"{TRAPS}:{os.environ.get('PYTHONPATH', '')}"}
+    daemon.start()
+    assert [daemon.post(body) for body in sent] == [200] * 15
+    daemon.wait_said("passed over: the fold died 3 times")
+    daemon.settled()
+    (letter,) = daemon.admin("GET", "/api/dead-letters")[1]["dead_letters"]
+    assert (letter["kind"], letter["cluster"]) == ("body", "prod")
+    assert b"redshank_fold_passed_over_total 1.0" in daemon.get("/metrics")[1]
+    assert b'redshank_events_total{cluster="prod"} 1400.0' in daemon.get("/metrics")[1]
     equals_the_oracle(daemon, receiver)
 
 

@@ -14,10 +14,13 @@ from detector.service.messages import (
     FromFold,
     More,
     Ready,
+    Save,
     Saved,
     Stop,
     ToFold,
     Told,
+    Trying,
+    Unsaved,
     from_fold,
     pack,
     receive,
@@ -25,7 +28,9 @@ from detector.service.messages import (
 from tests.report.making import alert
 
 
-@pytest.mark.parametrize("message", [Begin("/j", b"\0state", 7, 60.0), Begin("/j", None, -1, 1.0), More(), Stop()])
+@pytest.mark.parametrize(
+    "message", [Begin("/j", b"\0state", 7, 60.0), Begin("/j", None, -1, 1.0), More(), Save(), Stop()]
+)
 def test_to_the_fold(message: ToFold) -> None:
     assert receive(BytesIO(pack(message))) == message
 
@@ -39,7 +44,9 @@ def test_a_stream_that_ends_is_its_end(cut: int) -> None:
     "message",
     [
         Ready(5, ("bad.yml: x",)),
+        Trying(6),
         Saved(9, b"\xffsnapshot"),
+        Unsaved(9, 1 << 33),
         Told(
             9,
             (alert(1), alert(2)),

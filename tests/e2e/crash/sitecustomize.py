@@ -1,6 +1,7 @@
 """Python imports this when its folder is on PYTHONPATH: ``CRASH=point:n`` ends the process at the nth time of a point.
 
-It is the end that the out-of-memory killer brings, at a moment that no timing hits reliably.
+``POISON=id`` ends it whenever an event with that Audit-ID is folded. It is the end that the out-of-memory killer
+brings, at a moment that no timing hits reliably.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -36,12 +38,21 @@ def _die(left: int, method: Callable[..., Any]) -> Callable[..., Any]:
     return dies
 
 
+def _poisoned(audit_id: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    def dies(fold: Any, record: Any) -> Any:
+        if any(event.auditID == audit_id for event in getattr(record.body, "events", ())):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return method(fold, record)
+
+    return dies
+
+
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Loads one module as usual, then puts the trap into it."""
 
-    def __init__(self, point: str, times: int) -> None:
+    def __init__(self, point: str, trapped: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
         self.module, self.trap = POINTS[point]
-        self.times = times
+        self.trapped = trapped
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
         """Take over for the one module."""
@@ -63,9 +74,11 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self.loader.exec_module(module)
         *owners, name = self.trap.split(".")
         owner = getattr(module, owners[0]) if owners else module
-        setattr(owner, name, _die(self.times, getattr(owner, name)))
+        setattr(owner, name, self.trapped(getattr(owner, name)))
 
 
 if os.environ.get("CRASH"):
     _point, _, _times = os.environ["CRASH"].partition(":")
-    sys.meta_path.insert(0, _Finder(_point, int(_times)))
+    sys.meta_path.insert(0, _Finder(_point, partial(_die, int(_times))))
+if os.environ.get("POISON"):
+    sys.meta_path.insert(0, _Finder("folding", partial(_poisoned, os.environ["POISON"])))
