@@ -30,6 +30,13 @@ longer waits, up to five minutes, and holds up no other. What a sink refuses for
 within `expire_after`, goes to the dead letters, from where it can be sent again. Delivery is at least once: after a
 crash a message may come twice, with the same alert id and revision. Messages about one alert come in order.
 
+While a sink of mode *upsert* takes nothing, a newer revision of an alert takes the place of the older one that waits;
+one of mode *append* hears of each. When more waits than `most_waiting` or `most_waiting_bytes` allow, the oldest give
+way: they go to the dead letters unsent, and `redshank_displaced_deliveries_total` counts them. For each sink the newest
+10,000 failed deliveries are kept there, in at most 256 MiB; `redshank_lost_deliveries_total` counts those that had to
+go for good. What waits for a sink that is configured no more goes to the dead letters after three days;
+`redshank doctor` names it.
+
 A secret `x` can be given as `x_file`, the path of a file that is read whenever the secret is used.
 """
 HEAD = ("Option", "What", "Default", "Meaning", "Example")

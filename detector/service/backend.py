@@ -70,6 +70,7 @@ class DaemonBackend:
             webhook=self._webhook.url,
             clusters={**dict.fromkeys(self._webhook.settings.clusters), **self._observe.heard},
             sinks=tuple(self._outbox.names),
+            outbox=state.outbox_depth(),
             rules=state.meta(RULES) or "",
             last=journal.last,
             folded=self._folding.offset,

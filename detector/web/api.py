@@ -25,7 +25,7 @@ MOST = 1_000
 """Entries in one answer."""
 LONGEST = 366 * 86_400 * SECOND
 """Microseconds a suppression may last: what nobody renews in a year is not wanted any more."""
-TIMES = frozenset({"until", "first_at", "last_at", "created_at", "due_at", "started_at"})
+TIMES = frozenset({"until", "first_at", "last_at", "created_at", "due_at", "started_at", "oldest"})
 """Keys of answers whose values are times."""
 JUDGEMENTS = {"dismiss": DISMISSED, "confirm": CONFIRMED}
 
@@ -126,7 +126,8 @@ class Api:
         """Say what runs, and how far it is."""
         status = self.backend.status()
         clusters = {name: heard and _written(heard) for name, heard in status.clusters.items()}
-        return in_json({**_written(status), "clusters": clusters})
+        outbox = {name: _written(depth) for name, depth in status.outbox.items()}
+        return in_json({**_written(status), "clusters": clusters, "outbox": outbox})
 
     async def test(self, request: web.Request) -> web.Response:
         """Send an event of our own through everything."""
@@ -260,4 +261,4 @@ def _written(struct: msgspec.Struct) -> dict[str, Any]:
     """Give a struct as JSON types, its times in words."""
     values: dict[str, Any] = msgspec.to_builtins(struct)
     values.pop("type", None)
-    return {key: rfc3339(value) if key in TIMES else value for key, value in values.items()}
+    return {key: rfc3339(value) if key in TIMES and value is not None else value for key, value in values.items()}

@@ -11,7 +11,7 @@ from detector.alerts.suppress import Lift, Suppression
 from detector.finding import Verdict
 from detector.store.alerts import StoredAlert, Wanted
 from detector.store.dead_letters import DeadLetter
-from detector.store.deliveries import Outstanding
+from detector.store.deliveries import Depth, Outstanding
 
 Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
@@ -44,6 +44,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     clusters: dict[str, Heard | None]
     """Those that are configured, and those heard of since the start; None where nothing came."""
     sinks: tuple[str, ...]
+    outbox: dict[str, Depth]
+    """What sinks have not taken, also those that are configured no more."""
     rules: str
     """The digest of the rules in force."""
     last: int

@@ -12,10 +12,12 @@ from detector.formats import Batch, decode_batch
 from detector.metrics import Metrics
 from detector.service.marked import marked_body
 from detector.service.observe import Observe
+from detector.store import deliveries
+from detector.store.deliveries import Message, Terms
 from detector.store.directory import Store
 from detector.store.entry import Appended
 from detector.web import Heard
-from tests.sinks.doubles import FakeClock
+from tests.sinks.doubles import FakeClock, alert
 from tests.support import batch, event
 
 NEW, RESENT = Appended(1), Appended(1, resent=True)
@@ -79,3 +81,34 @@ def test_a_test_is_no_sign_of_life_and_counts_as_a_batch(observed: Observed) -> 
         )
         == 1
     )
+
+
+def measured(observed: Observed, *sinks: str) -> dict[tuple[str, str], float]:
+    """Give what metrics say of sinks, when these are configured."""
+    observed.observe._sinks(sinks, observed.now)
+    samples = (sample for family in observed.metrics.registry.collect() for sample in family.samples)
+    return {(one.name, one.labels["sink"]): one.value for one in samples if "sink" in one.labels}
+
+
+def test_what_waits_is_told_of_every_sink_also_of_those_configured_no_more(observed: Observed) -> None:
+    state = observed.observe.store.state
+    state.emit(0, [alert(0), alert(1)], [Message("old", 0), Message("old", 1)]).result(20)
+    told = measured(observed, "new")
+    assert (told["redshank_outbox_alerts", "old"], told["redshank_outbox_alerts", "new"]) == (2, 0)
+    assert told["redshank_outbox_bytes", "old"] > 500
+    assert ("redshank_outbox_oldest_seconds", "old") not in told, "nobody can help it"
+    assert told["redshank_outbox_oldest_seconds", "new"] == 0
+    state.delivered([row.id for row in state.due("old", 1 << 62, 9)]).result(20)
+    assert not [name for name, _ in measured(observed) if name.startswith("redshank_outbox")]
+
+
+def test_what_gave_way_and_what_is_lost_is_counted_once(observed: Observed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliveries, "MOST_BURIED", 2)
+    for offset in range(6):
+        message = Message("siem", 0, Terms(rows=1))
+        observed.observe.store.state.emit(offset, [alert(offset)], [message]).result(20)
+        measured(observed)
+    told = measured(observed)
+    assert told["redshank_displaced_deliveries_total", "siem"] == 5
+    assert told["redshank_lost_deliveries_total", "siem"] == 3
+    assert told["redshank_buried_deliveries", "siem"] == 2

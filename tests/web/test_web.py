@@ -19,7 +19,7 @@ from detector.listen import Address, hash_token
 from detector.metrics import Metrics
 from detector.store.alerts import StoredAlert, Wanted
 from detector.store.dead_letters import DeadLetter
-from detector.store.deliveries import Outstanding
+from detector.store.deliveries import NOTHING, Depth, Outstanding
 from detector.web import Heard, Redelivery, Status, Web
 from tests.encodings.making import START, alert
 from tests.listen.talking import Authority, Client, Reply, client, request, run
@@ -59,6 +59,10 @@ class Fake:
             webhook="http://127.0.0.1:8889",
             clusters={"prod": heard, "test": None},
             sinks=("siem",),
+            outbox={
+                "siem": NOTHING,
+                "gone": Depth(waiting=2, bytes=9, oldest=NOW, buried=1, displaced=3, lost=4),
+            },
             rules="ab",
             last=7,
             folded=6,
@@ -573,6 +577,9 @@ def test_status_says_what_runs_and_when_clusters_were_heard_of(tmp_path: Path) -
                 "test": None,
             }
             assert (answer["last"], answer["folded"], answer["sinks"]) == (7, 6, ["siem"])
+            left = {"waiting": 2, "bytes": 9, "oldest": "2026-03-05T14:04:11.123456Z", "buried": 1}
+            assert answer["outbox"]["gone"] == {**left, "displaced": 3, "lost": 4}
+            assert answer["outbox"]["siem"]["oldest"] is None
 
     run(scenario())
 

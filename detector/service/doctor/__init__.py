@@ -57,6 +57,7 @@ def examine(
     yield daemon.fold(status)
     try:
         yield daemon.dead_letters(client.ask("GET", "/api/dead-letters", limit=daemon.MOST)["dead_letters"], now)
+        yield from daemon.outbox(status, now)
         yield from chain.checks(tested=tested, tell=tell)
     except RedshankError as error:
         yield broken("daemon", f"has stopped answering: {error}", "see its log")

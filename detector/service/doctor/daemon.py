@@ -113,6 +113,20 @@ def sinks(health: Answer) -> Iterator[Check]:
             yield broken(part, f"takes nothing: {why}", SINK)
 
 
+def outbox(status: Answer, now: int) -> Iterator[Check]:
+    """Name the sinks that alerts wait for in vain, and those for which too many waited."""
+    for sink, depth in status["outbox"].items():
+        part = f"sink {sink}"
+        if depth["waiting"] and sink not in status["sinks"]:
+            waiting, oldest = count(depth["waiting"], "alert"), _since(depth["oldest"], now)
+            said = f"is configured no more, and waited for by {waiting}, the oldest for {oldest}"
+            yield warning(part, said, "configure it again; they go to the dead letters when they are 3 days old")
+        if depth["buried"] and depth["displaced"] + depth["lost"]:
+            said = f"{count(depth['buried'], 'alert')} went to the dead letters, as too many waited"
+            lost = f"; {count(depth['lost'], 'alert')} before them had to go for good" if depth["lost"] else ""
+            yield warning(part, said + lost, f"when it takes alerts: redshank alerts redeliver --sink {sink}")
+
+
 def dead_letters(letters: Sequence[Answer], now: int) -> Check:
     """Look whether there are new ones; ``letters`` are the newest."""
     new = [one for one in letters if now - (micros(one["last_at"]) or 0) < RECENT]

@@ -187,6 +187,7 @@ def test_a_daemon_that_ends_meanwhile_is_named(tmp_path: Path, monkeypatch: pyte
     def ask(self: Client, method: str, path: str, body: Any = None, **query: Any) -> Any:
         if path in {"/api/status", "/api/health"}:
             status = {"version": "", "started_at": "", "clusters": {}, "sinks": [], "rules": "", "webhook": ""}
+            status["outbox"] = {}
             return {**status, "last": 0, "folded": 0, "lag": 0.0, "restarts": 0, "ready": "yes", "troubles": {}}
         raise ConfigError("no daemon answers")
 

@@ -24,6 +24,7 @@ def status(**more: Any) -> dict[str, Any]:
         "webhook": "http://127.0.0.1:8889",
         "clusters": {},
         "sinks": ["stdout"],
+        "outbox": {},
         "last": 7,
         "folded": 7,
         "lag": 0.0,
@@ -129,3 +130,33 @@ def test_only_new_dead_letters_are_warned_of() -> None:
 def test_sinks_that_take_nothing_are_named() -> None:
     (check,) = daemon.sinks({"troubles": {"sink siem": "refused", "fold": "60 s behind"}})
     assert (check.part, check.verdict, check.what) == ("sink siem", "broken", "takes nothing: refused")
+
+
+def depth(**more: Any) -> dict[str, Any]:
+    return {"waiting": 0, "bytes": 0, "oldest": None, "buried": 0, "displaced": 0, "lost": 0, **more}
+
+
+def test_sinks_that_are_gone_and_waited_for_are_named() -> None:
+    waiting = depth(waiting=3, oldest=rfc3339(NOW - HOUR))
+    told = status(outbox={"stdout": waiting, "old": waiting, "older": depth(buried=2)})
+    (check,) = daemon.outbox(told, NOW)
+    assert (check.part, check.verdict) == ("sink old", "warning")
+    assert "waited for by 3 alerts, the oldest for 1 h" in check.what
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ({"buried": 7}, None),
+        ({"buried": 7, "displaced": 5}, "7 alerts went to the dead letters, as too many waited"),
+        ({"buried": 7, "displaced": 5, "lost": 2}, "too many waited; 2 alerts before them had to go for good"),
+        ({"displaced": 5, "lost": 2}, None),
+    ],
+)
+def test_sinks_for_which_too_many_waited_are_named_while_something_can_be_done(
+    known: dict[str, int], said: str | None
+) -> None:
+    checks = list(daemon.outbox(status(outbox={"stdout": depth(**known)}), NOW))
+    assert [said in check.what for check in checks if said] == [True] * bool(said)
+    assert len(checks) == bool(said)
+    assert all("--sink stdout" in check.todo for check in checks)
