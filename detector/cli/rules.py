@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from detector.cli.options import LEVELS, BuiltinOption, JsonOption, PacksOption, RulesOption, level, packs
 
 app = typer.Typer(no_args_is_help=True, help="List, show, check, test and explain rules.")
+imports = typer.Typer(no_args_is_help=True, help="Turn the rules of another detector into rules of ours.")
 
 RuleArgument = Annotated[str, typer.Argument(metavar="RULE", help="Id, name, or part of the title or file name.")]
 PathsArgument = Annotated[
@@ -185,3 +187,38 @@ def fields(markdown: MarkdownOption = False, json: JsonOption = False) -> None:
         typer.echo(reference.fields_markdown(), nl=False)
     else:
         reference.print_fields(Page())
+
+
+@imports.command()
+def falco(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH", help="Falco's rules files, in the order in which Falco reads them.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write each rule to a file of its own here; without, print them.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over files.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Turn Falco's rules for Kubernetes audit events into rules of ours.
+
+    Standard error tells what has no equivalent, with the reason, and what means something else here. Exits with 2 when
+    no rule could be converted.
+    """
+    from detector.report import falco as imported
+    from detector.report.terminal import Page
+    from detector.setup import files, folder
+
+    conversion = imported.load(paths)
+    if out:
+        made = [files.File(one.file, one.text.encode()) for one in conversion.converted]
+        folder.write(out, made, force=force)
+    if json:
+        _print_json(imported.as_record(conversion))
+    else:
+        typer.echo("" if out else imported.documents(conversion), nl=False)
+        imported.tell(Page(sys.stderr), conversion, f"; they are in {out}" if out else "")
+    raise typer.Exit(imported.exit_code(conversion))
+
+
+app.add_typer(imports, name="import", rich_help_panel=WRITE)
