@@ -16,6 +16,7 @@ from detector.record import Control, Record, Tick
 from detector.store.directory import Layout
 from detector.store.entry import Entry, Kind
 from detector.store.reader import JournalReader
+from detector.store.restoring import refuse_unfinished
 from detector.store.snapshots import Snapshots
 
 _HEAD, _TAIL = b'{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":', b"}"
@@ -92,13 +93,15 @@ class JournalSource:
 
     Iterating gives `Record`s; they are to be folded into `fold`.
 
-    :raises StoreError: there is no journal, it is damaged, or its beginning is gone and no snapshot makes up for it.
+    :raises StoreError: there is no journal, it is damaged or half restored, or its beginning is gone and no snapshot
+        makes up for it.
     """
 
     bytes_total = None
 
     def __init__(self, directory: Path) -> None:
         layout = Layout(directory)
+        refuse_unfinished(directory)
         self._reader = JournalReader(layout.journal)
         self.files, self.ignored = [str(layout.journal)], list[str]()
         self.problems: list[str] = []

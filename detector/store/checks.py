@@ -16,6 +16,7 @@ from detector.store.directory import Layout
 from detector.store.entry import JOURNAL
 from detector.store.migrate import Schema, version_of
 from detector.store.reader import JournalReader
+from detector.store.restoring import refuse_unfinished
 from detector.store.snapshots import Snapshots
 from detector.store.tables import STATE
 
@@ -74,9 +75,10 @@ class Report(msgspec.Struct):
 def check(directory: Path, *, quick: bool = False) -> Report:
     """Look at everything in a data directory; ``quick`` leaves out what reads every byte.
 
-    Raises StoreError when nothing was ever stored there.
+    Raises StoreError when nothing was ever stored there, and when a restore was interrupted.
     """
     layout = Layout(directory)
+    refuse_unfinished(directory)
     if layout.empty():
         raise StoreError(f"{directory} holds no store of redshank: see whether it is the right directory")
     # In the order in which each may lag behind the next, while they are in use.

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 from detector.errors import StoreError
+from detector.store import restoring
 from detector.store.database import START_OVER, explained
 from detector.store.journal import KEEP as JOURNAL_KEEP
 from detector.store.journal import LIMIT, Journal
 from detector.store.snapshots import Snapshots
 from detector.store.state import KEEP as ALERTS_KEEP
 from detector.store.state import State
+
+log = logging.getLogger(__name__)
 
 
 class Layout:
@@ -25,12 +29,19 @@ class Layout:
         self.journal, self.state = directory / "journal.db", directory / "state.db"
         self.snapshots, self.lock = directory / "snapshots", directory / "lock"
 
+    @property
+    def parts(self) -> tuple[Path, ...]:
+        """Give what a store is made of. A state that is there without a journal is refused, so it comes last."""
+        return self.snapshots, self.journal, self.state
+
     def missing(self) -> list[Path]:
         """Give the databases that are not there."""
         return [path for path in (self.state, self.journal) if not path.exists()]
 
     def empty(self) -> bool:
         """Tell whether nothing was ever stored here."""
+        if restoring.unfinished(self.directory):
+            return False
         return len(self.missing()) == 2 and not any(self.snapshots.glob("*.snap"))  # noqa: PLR2004
 
 
@@ -81,6 +92,10 @@ class Store:
         with ExitStack() as undo:
             lock = Lock(layout.lock)
             undo.callback(lock.close)
+            if restoring.unfinished(directory):
+                log.warning("%s: a restore was interrupted, and is being finished", directory)
+                with explained(directory):
+                    restoring.finish(directory, layout.parts)
             self.created = layout.empty()
             _refuse_remains(layout)
             self.state = State(layout.state, keep=alerts_keep)

@@ -8,8 +8,9 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from detector.errors import StoreError
+from detector.store import restoring
 from detector.store.checks import check
-from detector.store.database import SHM, WAL, connect_read_only, copy, explained, sync_directory
+from detector.store.database import connect_read_only, copy, explained, sync_directory
 from detector.store.directory import Layout, Lock
 from detector.store.snapshots import Snapshots
 from detector.store.tables import EMITTED
@@ -21,6 +22,7 @@ def backup(directory: Path, to: Path) -> None:
     The daemon may go on meanwhile. Raises StoreError.
     """
     source = Layout(directory)
+    restoring.refuse_unfinished(directory)
     if source.missing():
         raise StoreError(f"{directory} holds no whole store: see redshank db check {directory}")
     if to.exists():
@@ -42,7 +44,8 @@ def restore(backed_up: Path, directory: Path, *, replace: bool = False) -> None:
     """Put the store of a backup into a data directory that no redshank uses.
 
     With ``replace`` a store that is there is moved to ``replaced-N`` inside the directory. Raises StoreError, also when
-    the backup is damaged; then all is as it was.
+    the backup is damaged; then all is as it was. What is interrupted is as if it had not begun, or is finished by
+    whoever uses the directory next.
     """
     problems = check(backed_up, quick=True).problems
     if problems:
@@ -51,19 +54,14 @@ def restore(backed_up: Path, directory: Path, *, replace: bool = False) -> None:
     with explained(directory):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with closing(Lock(target.lock)):
+            restoring.finish(directory, target.parts)
             if not target.empty() and not replace:
                 raise StoreError(f"{directory} holds a store already: --replace moves it aside")
-            fresh = Layout(directory / "restored.partial")
-            shutil.rmtree(fresh.directory, ignore_errors=True)
-            fresh.directory.mkdir(mode=0o700)
+            fresh = Layout(restoring.begin(directory))
             _copy(Layout(backed_up), fresh)
-            _move_aside(target)
-            # A journal or snapshots without the state are refused at the next start, so the state comes last.
-            for path in (fresh.snapshots, fresh.journal, fresh.state):
-                if path.exists():  # before the first snapshot there is none
-                    path.rename(directory / path.name)
-            fresh.directory.rmdir()
-            sync_directory(directory)
+            fresh.snapshots.mkdir(mode=0o700, exist_ok=True)  # before the first snapshot a backup has none
+            restoring.commit(directory)
+            restoring.finish(directory, target.parts)
 
 
 def _copy(source: Layout, target: Layout) -> None:
@@ -90,15 +88,3 @@ def _at_one_moment(path: Path, opened: ExitStack) -> sqlite3.Connection:
     connection.execute("BEGIN")
     connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     return connection
-
-
-def _move_aside(target: Layout) -> None:
-    files = [path.with_name(path.name + suffix) for path in (target.journal, target.state) for suffix in ("", WAL, SHM)]
-    there = [path for path in (*files, target.snapshots) if path.exists()]
-    if not there:
-        return
-    number = 1 + sum(1 for _ in target.directory.glob("replaced-*"))
-    aside = target.directory / f"replaced-{number}"
-    aside.mkdir(mode=0o700)
-    for path in there:
-        path.rename(aside / path.name)
