@@ -40,6 +40,10 @@ COST = {
     "re": 6,
     "keyword": 99,
 }
+DEAR, FEW = frozenset({"re", "cidr"}), 3
+"""Kinds whose answers are remembered, and the most operands of a ``contains`` whose answers are not."""
+KNOWN, LONGEST = 256, 200
+"""Answers remembered for one question, and the longest text, in characters, of which one is."""
 EXCEPTION = 10
 """What is not to hold does not mostly, and so decides little: it is asked later."""
 
@@ -159,13 +163,35 @@ def _text_test(atoms: list[Atom]) -> Test:
     operands: dict[str, tuple[Any, ...]] = {}
     for atom in atoms:
         operands[atom.kind] = operands.get(atom.kind, ()) + atom.operands
-    tests = [TESTS[kind](together) for kind, together in operands.items()]
+    tests = [_test(kind, together) for kind, together in operands.items()]
     passes = tests[0] if len(tests) == 1 else lambda item: any(test(item) for test in tests)
     path, cased = atoms[0].path, atoms[0].cased
     scalar = None if cased else path.scalar_getter()
     if scalar is None:
         return _item_test(passes, viewer(path, cased=cased))
     return _scalar_test(passes, scalar)
+
+
+def _test(kind: str, operands: tuple[Any, ...]) -> Callable[[Any], bool]:
+    test = TESTS[kind](operands)
+    return _remembering(test) if kind in DEAR or (kind == "contains" and len(operands) > FEW) else test
+
+
+def _remembering(test: Callable[[str], bool]) -> Callable[[str], bool]:
+    """Remember what a test said of the texts it saw lately: user agents, names and addresses come again and again."""
+    known: dict[str, bool] = {}
+
+    def remembering(item: str) -> bool:
+        said = known.get(item)
+        if said is None:
+            said = test(item)
+            if len(item) <= LONGEST:
+                if len(known) >= KNOWN:
+                    known.clear()
+                known[item] = said
+        return said
+
+    return remembering
 
 
 def _item_test(passes: Callable[[Any], bool], view: Callable[[Any], Sequence[Any]]) -> Test:
