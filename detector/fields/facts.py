@@ -25,12 +25,17 @@ class Risk(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     capabilities: tuple[str, ...] | None = ()
 
 
-class Pod(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """A pod. Times in microseconds; ``at`` is when it was first heard of."""
+class Made(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """An object, when it was first heard of (``at``), when it was made, and by whom. Times in microseconds."""
 
     at: int
     created_at: int | None = None
     created_by: str | None = None
+
+
+class Pod(Made, frozen=True):
+    """A pod."""
+
     owner: str | None = None
     """The workload it belongs to in the end, as Kind/name."""
     changed_by: str | None = None
@@ -40,12 +45,9 @@ class Pod(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     risk: Risk | None = None
 
 
-class Workload(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+class Workload(Made, frozen=True):
     """A Deployment, ReplicaSet, DaemonSet, StatefulSet, Job, CronJob or ReplicationController."""
 
-    at: int
-    created_at: int | None = None
-    created_by: str | None = None
     owner: str | None = None
     """What it belongs to in the end, as Kind/name: itself when nothing controls it."""
     changed_by: str | None = None
@@ -57,28 +59,61 @@ class Workload(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Every registry its images ever came from."""
 
 
-class Role(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+class Role(Made, frozen=True):
     """A Role or ClusterRole."""
 
-    at: int
-    created_at: int | None = None
-    created_by: str | None = None
     powers: int | None = None
     """A set of words (`detector.memory.powers`)."""
     selectors: tuple[tuple[tuple[str, str], ...], ...] = ()
     """The labels of roles whose rules it takes in: name and value, all of one selector."""
 
 
-class Binding(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+class Binding(Made, frozen=True):
     """A RoleBinding or ClusterRoleBinding."""
 
-    at: int
-    created_at: int | None = None
-    created_by: str | None = None
     role: tuple[str, str] | None = None
     """Kind and name."""
     subjects: tuple[str, ...] = ()
     """``user:NAME`` or ``group:NAME``; a service account by the username it acts under."""
+
+
+class Namespace(Made, frozen=True):
+    """A namespace: its levels of Pod Security, "" where it has no such label."""
+
+    enforce: str | None = None
+    audit: str | None = None
+    warn: str | None = None
+
+
+class Hook(Made, frozen=True):
+    """An admission webhook configuration, or a CRD with a conversion webhook."""
+
+    targets: tuple[str, ...] | None = None
+    """URLs, and services as NAMESPACE/NAME."""
+
+
+class CertificateRequest(Made, frozen=True):
+    """A CertificateSigningRequest; whoever created it is its requester."""
+
+    user: str | None = None
+    groups: tuple[str, ...] | None = None
+    signer: str | None = None
+
+
+class Identity(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A username for which a certificate was approved, and that was not used since."""
+
+    at: int
+    request: str
+    requester: str | None = None
+    approved_by: str | None = None
+
+
+class Grant(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What a binding gave one subject, and that was not used since."""
+
+    at: int
+    by: str | None = None
 
 
 class Pods(Protocol):
@@ -104,6 +139,9 @@ class Roles(Protocol):
     def power(self, kind: str | None, namespace: str | None, name: str | None) -> list[str] | None:
         """Give the powers in one, built-in ones included."""
 
+    def risky(self, kind: str | None, namespace: str | None, name: str | None) -> bool | None:
+        """Tell whether a role leads to the powers of others."""
+
     def aggregating(self, labels: Mapping[str, Any]) -> list[str]:
         """Give the names of the ClusterRoles that take in the rules of one with such labels."""
 
@@ -116,6 +154,37 @@ class Bindings(Protocol):
 
     def power(self, user: str | None, groups: Iterable[str], namespace: str | None) -> list[str] | None:
         """Give the powers somebody has in the cluster, and (``namespace:WORD``) those only in a namespace."""
+
+
+class Grants(Protocol):
+    """What bindings gave and nobody has used yet."""
+
+    def get(self, reason: str) -> Grant | None:
+        """Give a grant by the authorizer's reason for allowing a request (authorization.k8s.io/reason)."""
+
+
+class Namespaces(Protocol):
+    """What is known of namespaces."""
+
+    def get(self, name: str | None) -> Namespace | None:
+        """Give a namespace."""
+
+
+class Hooks(Protocol):
+    """What is known of webhooks."""
+
+    def get(self, resource: str | None, name: str | None) -> Hook | None:
+        """Give the configuration of a resource such as mutatingwebhookconfigurations."""
+
+
+class Certificates(Protocol):
+    """What is known of certificate requests and of the identities they make."""
+
+    def get(self, name: str | None) -> CertificateRequest | None:
+        """Give a certificate request."""
+
+    def identity(self, user: str | None) -> Identity | None:
+        """Give the identity of a user, until it is used for the first time."""
 
 
 class Facts(Protocol):
@@ -140,6 +209,22 @@ class Facts(Protocol):
     @property
     def bindings(self) -> Bindings:
         """Bindings."""
+
+    @property
+    def grants(self) -> Grants:
+        """Grants not used yet."""
+
+    @property
+    def namespaces(self) -> Namespaces:
+        """Namespaces."""
+
+    @property
+    def hooks(self) -> Hooks:
+        """Webhooks."""
+
+    @property
+    def certificates(self) -> Certificates:
+        """Certificate requests."""
 
 
 class Memory(Protocol):

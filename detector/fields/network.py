@@ -97,17 +97,23 @@ def _webhook(name: Any, client: dict[str, Any], rules: list[dict[str, Any]], pol
     }
 
 
-def _admission(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def admission_webhooks(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for hook in elements(body.get("webhooks")):
         client = mapping(hook.get("clientConfig"))
         yield _webhook(hook.get("name"), client, elements(hook.get("rules")), hook.get("failurePolicy"))
 
 
-def _conversion(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def conversion_webhooks(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
     client = mapping(dig(body, "spec", "conversion", "webhook", "clientConfig"))
     if client:
         rule = {"resources": [dig(body, "spec", "names", "plural")], "operations": ["CONVERT"]}
         yield _webhook(dig(body, "metadata", "name"), client, [rule], None)
+
+
+def target_of(webhook: dict[str, Any]) -> str | None:
+    """Give what one of `webhook_targets` calls: a URL, or a service as NAMESPACE/NAME."""
+    target: str | None = webhook["url"] or webhook["service"]
+    return target
 
 
 @derived("webhook.targets", "list of objects")
@@ -120,9 +126,9 @@ def webhook_targets(event: Event) -> list[dict[str, Any]] | None:
     """
     body = _stated_in(event, *_WEBHOOKS)
     if body is not None:
-        return list(_admission(body))
+        return list(admission_webhooks(body))
     body = _stated_in(event, "customresourcedefinitions")
-    return None if body is None else list(_conversion(body))
+    return None if body is None else list(conversion_webhooks(body))
 
 
 _EVERYWHERE = ("0.0.0.0/0", "::/0")

@@ -10,11 +10,11 @@ from detector.fields.body import dig, elements, mapping, text
 from detector.fields.facts import Binding
 from detector.fields.rbac import username_of
 from detector.fields.request import MOST_PATHS, object_name, patch_paths, stated
+from detector.memory.grants import Grants, reason_of
 from detector.memory.powers import EVERYTHING, words
 from detector.memory.roles import Roles
-from detector.memory.subject import RBAC, WRITES, Places, Subject, after, author, key_of, known_as
+from detector.memory.subject import RBAC, WRITES, Places, Subject, after, begun, created_at, key_of, known_as
 from detector.memory.table import Table
-from detector.memory.workloads import created_at
 
 SIZE = 10_000
 SUBJECTS = 100
@@ -31,10 +31,10 @@ class Bindings(Subject):
 
     teaches: ClassVar[Places] = {(RBAC, "rolebindings"): WRITES, (RBAC, "clusterrolebindings"): WRITES}
 
-    def __init__(self, roles: Roles) -> None:
+    def __init__(self, roles: Roles, grants: Grants) -> None:
         self.table = Table(SIZE, Binding, self._forget, lambda binding: len(binding.subjects))
         super().__init__(bindings=self.table)
-        self._roles = roles
+        self._roles, self._grants = roles, grants
         self._of: dict[str, dict[Key, None]] = {}
         """The bindings of each subject; follows from the table."""
         self._cache: dict[tuple[str, str], tuple[int, int]] = {}
@@ -81,17 +81,19 @@ class Bindings(Subject):
         if name is None:
             return
         key = key_of(ref.namespace, name)
-        known = self.table.get(key)
+        known, body = self.table.get(key), after(event)
         if event.verb == "delete":
             self._take(key)
             return
-        body = after(event)
-        if event.verb == "create":
-            known = Binding(at=now, created_at=now, created_by=author(event))
-        elif known is None:
-            known = Binding(at=now, created_at=created_at(body, now))
-        role, subjects = (_role_of(body), subjects_of(body)) if body else _rest(event, known)
-        self._set(key, Binding(known.at, known.created_at, known.created_by, role, subjects), now)
+        before = known if event.verb != "create" else None
+        role = (_role_of(body) if body else None) or (before.role if before else None)
+        named = _named(event, body)
+        subjects = _kept(named)
+        if body is None and before is not None:
+            subjects = _left(event, before, subjects)
+        self._set(key, Binding(**begun(event, body, known, now), role=role, subjects=subjects), now)
+        for one in _new(event, before, named):
+            self._grants.given(reason_of(ref.namespace, name, role or ("", ""), one), event, now)
 
     def see(self, body: dict[str, Any], now: int) -> None:
         """Take in a binding of a dump."""
@@ -100,7 +102,8 @@ class Bindings(Subject):
         if kind in ("RoleBinding", "ClusterRoleBinding") and name:
             key = key_of(text(dig(metadata, "namespace")), name)
             self._unlink(key)
-            binding = Binding(at=now, created_at=created_at(body, now), role=_role_of(body), subjects=subjects_of(body))
+            subjects = _kept(elements(body.get("subjects"))[:SUBJECTS])
+            binding = Binding(at=now, created_at=created_at(body, now), role=_role_of(body), subjects=subjects)
             self.table.seed(key, binding)
             self._link(key, binding)
 
@@ -145,9 +148,23 @@ def _role_of(body: dict[str, Any]) -> tuple[str, str] | None:
     return (known_as(kind), known_as(name)) if kind and name else None
 
 
-def subjects_of(body: dict[str, Any] | None) -> tuple[str, ...]:
-    """Give the subjects that a binding names, as they are kept."""
-    found = (subject_of(one) for one in elements(body.get("subjects") if body else None)[:SUBJECTS])
+def _named(event: Event, body: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Give the subjects that the binding has now, or that the request names where the record has no whole binding."""
+    whole = body if body is not None else stated(event)
+    return elements(whole.get("subjects"))[:SUBJECTS] if whole else []
+
+
+def _new(event: Event, before: Binding | None, named: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give the subjects that a write gave what they did not have, as far as that can be said."""
+    if before is not None:
+        return [one for one in named if subject_of(one) not in before.subjects]
+    if event.verb == "create":
+        return named
+    return _named(event, None) if isinstance(event.request, list) else []
+
+
+def _kept(named: list[dict[str, Any]]) -> tuple[str, ...]:
+    found = map(subject_of, named)
     return tuple(dict.fromkeys(one for one in found if one))
 
 
@@ -159,14 +176,13 @@ def subject_of(subject: dict[str, Any]) -> str | None:
     return known_as(f"group:{name}") if subject.get("kind") == "Group" and name else None
 
 
-def _rest(event: Event, known: Binding) -> tuple[tuple[str, str] | None, tuple[str, ...]]:
-    """Give role and subjects after a write whose record has no whole binding. The role of a binding never changes."""
+def _left(event: Event, before: Binding, named: tuple[str, ...]) -> tuple[str, ...]:
+    """Give the subjects after a write whose record has no whole binding."""
     paths: list[str] | None = patch_paths(event)
     if paths is None:
-        return known.role, ()
+        return ()
     if len(paths) < MOST_PATHS and not any(path.startswith("subjects") for path in paths):
-        return known.role, known.subjects
-    named = subjects_of(stated(event))
+        return before.subjects
     if isinstance(event.request, list):
-        named = tuple(dict.fromkeys((*known.subjects, *named)))[:SUBJECTS]
-    return known.role, named
+        return tuple(dict.fromkeys((*before.subjects, *named)))[:SUBJECTS]
+    return named

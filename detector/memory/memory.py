@@ -9,6 +9,10 @@ from detector.event import Event
 from detector.fields.facts import attach
 from detector.fields.request import dry_run, outcome
 from detector.memory.bindings import Bindings
+from detector.memory.certificates import Certificates
+from detector.memory.grants import Grants
+from detector.memory.hooks import Hooks
+from detector.memory.namespaces import Namespaces
 from detector.memory.pods import Pods
 from detector.memory.roles import Roles
 from detector.memory.subject import Subject
@@ -29,7 +33,11 @@ class Memory:
         self.workloads = Workloads()
         self.pods = Pods(self.workloads)
         self.roles = Roles()
-        self.bindings = Bindings(self.roles)
+        self.grants = Grants()
+        self.bindings = Bindings(self.roles, self.grants)
+        self.namespaces = Namespaces()
+        self.hooks = Hooks()
+        self.certificates = Certificates()
         self.subjects = {name: one for name, one in vars(self).items() if isinstance(one, Subject)}
         self._watching = [one.watch for one in self.subjects.values() if one.every]
         self._learning = _by_place(self.subjects.values())

@@ -13,9 +13,9 @@ from detector.fields.facts import Pod, Risk
 from detector.fields.pod import pod_specs
 from detector.fields.request import object_name
 from detector.memory.risk import account_of, both, clouded, risk_of
-from detector.memory.subject import WRITES, Places, Subject, after, author, by_itself, key_of, shown
+from detector.memory.subject import WRITES, Places, Subject, after, author, begun, by_itself, created_at, key_of, shown
 from detector.memory.table import Table
-from detector.memory.workloads import Workloads, created_at
+from detector.memory.workloads import Workloads
 
 SIZE = 20_000
 _CHANGES = ("update", "patch")
@@ -63,9 +63,7 @@ class Pods(Subject):
         owner, changed_by = None, author(event)
         if by_itself(event):
             owner, changed_by = self._workloads.behind(body, ref.namespace)
-        return Pod(
-            at=now, created_at=now, created_by=author(event), owner=owner, changed_by=changed_by, **_spec_of(body)
-        )
+        return Pod(**begun(event, body, None, now), owner=owner, changed_by=changed_by, **_spec_of(body))
 
     def _heard(self, event: Event, part: str | None, known: Pod | None, now: int) -> Pod | None:
         """Give what is known after a pod was heard of again; None when that is nothing."""

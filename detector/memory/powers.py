@@ -92,8 +92,6 @@ WORDS = tuple(_TESTS)
 ALL = 1
 """The set of `all`; sets of words are numbers, one bit each in the order of `WORDS`."""
 EVERYTHING = (1 << len(WORDS)) - 1
-DANGEROUS = frozenset(WORDS) - {"write", "workloads", "volumes"}
-"""Words that lead to the powers of others."""
 
 
 def powers_of(rules: Any) -> int:
@@ -116,6 +114,8 @@ def set_of(names: Iterable[str]) -> int:
     return sum(1 << WORDS.index(name) for name in names)
 
 
+DANGEROUS = set_of(set(WORDS) - {"write", "workloads"})
+"""Words that lead to the powers of others by themselves."""
 _EDIT = ("secrets", "impersonate", "exec", "tokens", "workloads", "write")
 BUILT_IN = {
     "cluster-admin": EVERYTHING,

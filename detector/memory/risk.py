@@ -50,9 +50,9 @@ def _path(volume: dict[str, Any]) -> Iterable[str]:
     return (path,) if path else ()
 
 
-def few(values: Iterable[str]) -> tuple[str, ...]:
-    """Give the first `MOST` values, each once and cut to `WIDEST` bytes."""
-    return tuple(dict.fromkeys(fit(value, WIDEST) for value in values))[:MOST]
+def few(values: Iterable[str], most: int = MOST) -> tuple[str, ...]:
+    """Give the first values, each once and cut to `WIDEST` bytes."""
+    return tuple(dict.fromkeys(fit(value, WIDEST) for value in values))[:most]
 
 
 def registries_of(spec: dict[str, Any]) -> tuple[str, ...]:

@@ -10,10 +10,9 @@ from detector.fields.body import dig, elements, mapping, text
 from detector.fields.facts import Role
 from detector.fields.rbac import rbac_rules
 from detector.fields.request import MOST_PATHS, object_name, patch_paths
-from detector.memory.powers import BUILT_IN, powers_of, words
-from detector.memory.subject import KINDS, RBAC, WRITES, Places, Subject, after, author, key_of
+from detector.memory.powers import BUILT_IN, DANGEROUS, powers_of, words
+from detector.memory.subject import KINDS, RBAC, WRITES, Places, Subject, after, begun, created_at, key_of
 from detector.memory.table import Table
-from detector.memory.workloads import created_at
 
 SIZE = 10_000
 SELECTORS = 4
@@ -52,6 +51,11 @@ class Roles(Subject):
         powers = self.powers(kind, namespace, name)
         return None if powers is None else words(powers)
 
+    def risky(self, kind: str | None, namespace: str | None, name: str | None) -> bool | None:
+        """Tell whether a role leads to the powers of others."""
+        powers = self.powers(kind, namespace, name)
+        return None if powers is None else bool(powers & DANGEROUS)
+
     def aggregating(self, labels: Mapping[str, Any]) -> list[str]:
         """Give the names of the ClusterRoles that take in the rules of one with such labels."""
         built_in = (names for word, names in _BUILT_IN.items() if labels.get(_AGGREGATE + word) == "true")
@@ -72,12 +76,10 @@ class Roles(Subject):
         if event.verb == "delete":
             self.table.pop(key)
             return
-        created, body, known = event.verb == "create", after(event), self.table.get(key)
+        body, known = after(event), self.table.get(key)
         role = Role(
-            at=known.at if known and not created else now,
-            created_at=now if created else (known.created_at if known else created_at(body, now)),
-            created_by=author(event) if created else (known.created_by if known else None),
-            powers=_powers(event, body, None if created else self.powers(kind, ref.namespace, name)),
+            **begun(event, body, known, now),
+            powers=_powers(event, body, self.powers(kind, ref.namespace, name) if event.verb != "create" else None),
             selectors=_selectors(body) if body else (known.selectors if known else ()),
         )
         self.table.learn(key, role, now)

@@ -7,9 +7,10 @@ from hashlib import blake2b
 from typing import Any, ClassVar
 
 from detector.bounded import fit
-from detector.event import Event, ObjectRef
+from detector.event import Event, ObjectRef, micros
 from detector.fields.actor import actor, actor_builtin
-from detector.fields.body import elements, text
+from detector.fields.body import dig, elements, text
+from detector.fields.facts import Made
 from detector.fields.request import answered
 from detector.memory.table import Table
 
@@ -30,6 +31,11 @@ KINDS = {
     "clusterroles": "ClusterRole",
     "rolebindings": "RoleBinding",
     "clusterrolebindings": "ClusterRoleBinding",
+    "namespaces": "Namespace",
+    "validatingwebhookconfigurations": "ValidatingWebhookConfiguration",
+    "mutatingwebhookconfigurations": "MutatingWebhookConfiguration",
+    "customresourcedefinitions": "CustomResourceDefinition",
+    "certificatesigningrequests": "CertificateSigningRequest",
 }
 """The kind in the body of a write to a resource."""
 
@@ -112,6 +118,21 @@ def after(event: Event) -> dict[str, Any] | None:
         return answer
     stated = event.request if event.verb in ("create", "update") else None
     return stated if isinstance(stated, dict) and stated.get("kind") in (None, kind) else None
+
+
+def created_at(body: dict[str, Any] | None, now: int) -> int | None:
+    """Give when an object was created by the API server's own word; no later than now."""
+    time = micros(text(dig(body, "metadata", "creationTimestamp")))
+    return None if time is None else min(time, now)
+
+
+def begun(event: Event, body: dict[str, Any] | None, known: Made | None, now: int) -> dict[str, Any]:
+    """Give the attributes of `Made` after a write."""
+    if event.verb == "create":
+        return {"at": now, "created_at": now, "created_by": author(event)}
+    if known is None:
+        return {"at": now, "created_at": created_at(body, now)}
+    return {"at": known.at, "created_at": known.created_at, "created_by": known.created_by}
 
 
 def controller_of(body: dict[str, Any] | None) -> tuple[str, str] | None:

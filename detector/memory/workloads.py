@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from detector.event import Event, ObjectRef, micros
+from detector.event import Event, ObjectRef
 from detector.fields.body import dig, text
 from detector.fields.facts import Workload
 from detector.fields.pod import PLACES
@@ -19,8 +19,10 @@ from detector.memory.subject import (
     Subject,
     after,
     author,
+    begun,
     by_itself,
     controller_of,
+    created_at,
     key_of,
     shown,
 )
@@ -71,16 +73,13 @@ class Workloads(Subject):
 
     def _new(self, event: Event, ref: ObjectRef, body: dict[str, Any] | None, now: int) -> Workload:
         """Make what is known of a workload that was just created, or is heard of for the first time."""
-        created = event.verb == "create"
         owner, changed_by = None, author(event)
         if by_itself(event):
             owner, changed_by = self.behind(body, ref.namespace)
         elif not _may_change(event):
             changed_by = None
         return Workload(
-            at=now,
-            created_at=now if created else created_at(body, now),
-            created_by=author(event) if created else None,
+            **begun(event, body, None, now),
             owner=owner or f"{KINDS[ref.resource or '']}/{shown(object_name(event))}",
             changed_by=changed_by,
             **_template(ref.resource, body),
@@ -143,9 +142,3 @@ def _may_change(event: Event) -> bool:
     if paths is None or len(paths) >= MOST_PATHS:
         return True
     return any(path == "spec" or path.startswith(("spec.template", "spec.jobTemplate")) for path in paths)
-
-
-def created_at(body: dict[str, Any] | None, now: int) -> int | None:
-    """Give when an object was created by the API server's own word; no later than now."""
-    time = micros(text(dig(body, "metadata", "creationTimestamp")))
-    return None if time is None else min(time, now)
