@@ -102,7 +102,9 @@ def suppressions(config: Config = None, data_dir: DataDir = None, *, json: Json 
     from detector.report.stored import print_entries
 
     told = _client(config, data_dir).ask("GET", "/api/suppressions")["suppressions"]
-    print_entries(told, ("id", "until", "owner", "reason", "rule", "actor", "target", "source", "cluster"), json=json)
+    print_entries(
+        told, ("id", "until", "silenced", "owner", "reason", "rule", "actor", "target", "source", "cluster"), json=json
+    )
 
 
 @app.command()

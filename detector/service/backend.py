@@ -109,6 +109,10 @@ class DaemonBackend:
         """Give the newest."""
         return await asyncio.to_thread(self._store.state.dead_letters, kind, limit)
 
+    def silenced(self) -> Mapping[str, int]:
+        """Give what the fold has told last."""
+        return self._observe.silenced
+
     async def redeliver(self, which: Redelivery) -> int:
         """Send buried deliveries again."""
         ids = None if which.ids is None else list(which.ids)

@@ -34,6 +34,8 @@ class Observe:
         self._restarts = 0
         self._depths: dict[str, Depth] = {}
         metrics.journal.limit.set(store.journal.limit)
+        self.silenced: dict[str, int] = {}
+        """By id of a suppression: how many findings it has silenced."""
 
     def accepted(self, answer: Answer, seconds: float) -> None:
         """Count what became of the body of a request, after so many seconds."""
@@ -87,6 +89,7 @@ class Observe:
 
     def delivered(self, sink: str, outcome: str, rows: Sequence[Delivery]) -> None:
         """Count what became of rows of the outbox."""
+        self.silenced = told.silenced
         self.metrics.alerts.deliveries.labels(sink, outcome).inc(len(rows))
         if outcome == "buried":
             self.metrics.intake.dead_letters.labels("delivery").inc(len(rows))

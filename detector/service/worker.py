@@ -128,6 +128,7 @@ class Worker:
             counters={name: cluster.stats() for name, cluster in clusters},
             sizes={name: cluster.sizes() for name, cluster in clusters},
             rules=len(self.fold.rules.infos),
+            silenced=self.fold.suppressions.silenced,
         )
 
     def _save(self) -> None:

@@ -168,8 +168,10 @@ class Api:
         return in_json({"id": stored.alert.id, "verdict": judgement}, 202)
 
     async def suppressions(self, request: web.Request) -> web.Response:
-        """List the suppressions in force."""
-        return in_json({"suppressions": [_written(one) for one in await self.backend.suppressions()]})
+        """List the suppressions in force, and how many findings each has silenced."""
+        silenced = self.backend.silenced()
+        found = await self.backend.suppressions()
+        return in_json({"suppressions": [{**_written(one), "silenced": silenced.get(one.id, 0)} for one in found]})
 
     async def suppress(self, request: web.Request) -> web.Response:
         """Begin a suppression, for at most a year."""

@@ -94,6 +94,9 @@ class Backend(Protocol):
         """Give the newest."""
 
     async def redeliver(self, which: Redelivery) -> int:
+    def silenced(self) -> Mapping[str, int]:
+        """Give, by id of a suppression, how many findings it has silenced; nothing for those that silenced none."""
+
         """Send buried deliveries again; gives how many."""
 
     async def inject(self, cluster: str, mark: str) -> str:

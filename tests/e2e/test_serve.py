@@ -130,6 +130,8 @@ def test_suppressions_and_verdicts_take_effect_and_are_in_the_journal(daemon: Da
     for body in bodies(LINES):
         daemon.post(body)
     daemon.settled()
+    (listed,) = daemon.admin("GET", "/api/suppressions")[1]["suppressions"]
+    assert listed["silenced"] > 0
     daemon.stop()
     assert not any("/" in target for id_, one in daemon.stored().items() if id_ not in before for target in one.targets)
     assert plain(daemon.stored()) == plain(daemon.oracle())

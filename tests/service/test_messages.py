@@ -52,6 +52,7 @@ def test_a_stream_that_ends_is_its_end(cut: int) -> None:
             (alert(1), alert(2)),
             (Verdict("a", DISMISSED, "kim", "x", 3),),
             counters={"prod": Counters(events=2)},
+            silenced={"s1": 3},
         ),
     ],
 )

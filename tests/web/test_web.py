@@ -97,6 +97,9 @@ class Fake:
     async def suppressions(self) -> Sequence[Suppression]:
         return [Suppression(id="s1", owner="sre", reason="r", until=NOW + SECOND, actor="backup")]
 
+    def silenced(self) -> Mapping[str, int]:
+        return {"s1": 12}
+
     async def dead_letters(self, kind: str | None, limit: int) -> Sequence[DeadLetter]:
         self.asked.append((kind, limit))
         return [DeadLetter(7, "body", "prod", "no JSON", "ab" * 32, 3, "10.0.0.1", 0, 5, NOW, NOW, b"\xff", "", "")]
@@ -455,8 +458,8 @@ def test_suppressions_are_listed_and_lifted(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with talking(fake, tmp_path) as one:
             _, listed = await told(one, "GET", "/api/suppressions")
-            assert [(each["id"], each["until"]) for each in listed["suppressions"]] == [
-                ("s1", "2026-03-05T14:04:12.123456Z")
+            assert [(each["id"], each["until"], each["silenced"]) for each in listed["suppressions"]] == [
+                ("s1", "2026-03-05T14:04:12.123456Z", 12)
             ]
             said = {"who": "ann", "why": "over"}
             assert (await told(one, "DELETE", "/api/suppressions/s1", said))[0] == 202
