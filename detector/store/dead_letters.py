@@ -8,6 +8,8 @@ import msgspec
 
 MOST = 10_000
 """Bodies and items kept; beyond that the oldest go."""
+MOST_PENDING = 1_000
+"""Bodies and items that wait to be written."""
 LONGEST_BODY = 4_096
 """Bytes kept of an item."""
 LONGEST_TEXT = 1_000

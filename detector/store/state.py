@@ -13,6 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from detector.alerts.suppress import Lift, Suppression
+from detector.errors import StoreFullError
 from detector.event import SECOND
 from detector.finding import Alert, Verdict
 from detector.store import alerts, dead_letters, deliveries, suppressions
@@ -57,6 +58,7 @@ class State:
         self.path, self.keep = path, keep
         self._clock = clock
         self._lock = threading.Lock()
+        self._letters = threading.BoundedSemaphore(dead_letters.MOST_PENDING)
         self._connection = open_database(path, STATE)
         try:
             self._reading = open_for_reading(path, STATE)
@@ -131,10 +133,20 @@ class State:
         at: int | None = None,
         body: bytes | None = None,
     ) -> Future[None]:
-        """Keep what is known of a ``body`` or an ``item`` that could not be read; one that is known is counted."""
+        """Keep what is known of a ``body`` or an ``item`` that could not be read; one that is known is counted.
+
+        Nobody waits for it, so a disk that hangs would have memory fill up: beyond `dead_letters.MOST_PENDING` the
+        future raises StoreFullError, and it is not kept.
+        """
+        if not self._letters.acquire(blocking=False):
+            refused: Future[None] = Future()
+            refused.set_exception(StoreFullError(f"{self.path} is slow: too many dead letters wait to be written"))
+            return refused
         time = self._clock() if at is None else at
         letter = DeadLetter(0, kind, cluster, reason, sha256, length, peer, position, 1, time, time, body, "", "")
-        return self._writer.submit(lambda connection: dead_letters.add(connection, letter))
+        future = self._writer.submit(lambda connection: dead_letters.add(connection, letter))
+        future.add_done_callback(lambda _: self._letters.release())
+        return future
 
     def dead_letters(self, kind: str | None = None, limit: int = 100) -> list[DeadLetter]:
         """Give the newest dead letters of one kind, or of all: ``body``, ``item``, ``delivery``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from detector.errors import StoreFullError
 from detector.store import dead_letters
 from detector.store.deliveries import Message
 from detector.store.state import State
@@ -81,3 +83,19 @@ def test_they_are_listed_by_kind_newest_first(state: State) -> None:
     assert [letter.alert for letter in state.dead_letters("delivery")] == ["x"]
     assert [letter.kind for letter in state.dead_letters()] == ["body", "item", "body", "delivery"]
     assert [letter.sha256 for letter in state.dead_letters(limit=2)] == ["c", "b"]
+
+
+def test_those_that_wait_for_a_slow_disk_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dead_letters, "MOST_PENDING", 3)
+    with closing(State(tmp_path / "state.db", clock=Clock())) as state:
+        gate = threading.Event()
+        state._writer.submit(lambda _: gate.wait(WAIT))
+        futures = [state.dead_letter("body", "prod", "no", sha256=str(number), length=1) for number in range(5)]
+        assert [future.done() for future in futures] == [False, False, False, True, True]
+        for future in futures[3:]:
+            with pytest.raises(StoreFullError, match="too many dead letters wait"):
+                future.result(0)
+        gate.set()
+        futures[2].result(WAIT)
+        bury(state, "later")
+        assert {letter.sha256 for letter in state.dead_letters()} == {"0", "1", "2", "later"}
