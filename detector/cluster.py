@@ -18,6 +18,7 @@ from detector.fields.request import TRUNCATED
 from detector.finding import Alert, Finding, Verdict
 from detector.formats import Batch
 from detector.memory import Memory
+from detector.memory.seed import Entries
 from detector.sigma.engine import Compiled, SigmaDetector
 from detector.watermark import Watermark
 
@@ -113,6 +114,10 @@ class Cluster:
         self.counters.findings += not finding.continues
         changes.findings.append(finding)
         changes.alerts.extend(self.alerts.add(finding, event, self.sigma.infos[finding.rule_id], self.watermark.now))
+
+    def seed(self, entries: Entries) -> None:
+        """Take in what a dump of the cluster tells."""
+        self.counters.rejected += self.memory.seed(entries)
 
     def pass_time(self, time: int, changes: Changes) -> None:
         """Nothing happened until ``time``, unless this cluster was heard just before."""

@@ -18,6 +18,7 @@ from detector.counters import Counters, total
 from detector.errors import RuleError, SnapshotError
 from detector.finding import Alert, Verdict
 from detector.formats import Batch
+from detector.memory.seed import Seed
 from detector.record import Record, Rules, Tick
 from detector.sigma.engine import Compiled
 from detector.sigma.load import load
@@ -54,6 +55,8 @@ class Fold:
                     cluster.pass_time(time, changes)
             case Rules():
                 self._use(record.body, changes)
+            case Seed(entries, name):
+                self.cluster(name).seed(entries)
             case Suppression() | Lift() | Verdict():
                 self._decide(record.body)
                 changes.decided.append(record.body)

@@ -7,6 +7,7 @@ import msgspec
 from detector.alerts.suppress import Lift, Suppression
 from detector.finding import Verdict
 from detector.formats import Batch
+from detector.memory.seed import Seed
 from detector.sigma.rule import DEFAULT_PACKS
 from detector.sigma.source import RuleFile
 
@@ -24,7 +25,7 @@ class Rules(msgspec.Struct, frozen=True, tag="rules"):
     packs: tuple[str, ...] = DEFAULT_PACKS
 
 
-Control = Rules | Suppression | Lift | Verdict
+Control = Rules | Suppression | Lift | Verdict | Seed
 
 
 class Record(msgspec.Struct, frozen=True):

@@ -22,14 +22,16 @@ Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for
 Who = Annotated[str, typer.Option("--who", metavar="NAME", help="Who says so.", show_default="your login")]
 
 
-def _client(config: Path | None, data_dir: Path | None) -> Client:
+def client_of(config: Path | None, data_dir: Path | None) -> Client:
+    """Give the way to the daemon that settings name."""
     from detector.config import load
     from detector.service.client import Client
 
     return Client(data_dir or load(config).data_dir)
 
 
-def _me(who: str) -> str:
+def me(who: str) -> str:
+    """Give who says something: whom the flag names, or else whoever is logged in."""
     return who or getpass.getuser()
 
 
@@ -52,7 +54,7 @@ def list_(
     from detector.report.stored import print_alerts
 
     wanted = {"level": level, "cluster": cluster, "actor": actor, "rule": rule, "status": status, "verdict": verdict}
-    told = _client(config, data_dir).ask("GET", "/api/alerts", **wanted, since=since, limit=limit)
+    told = client_of(config, data_dir).ask("GET", "/api/alerts", **wanted, since=since, limit=limit)
     print_alerts(told["alerts"], json=json)
 
 
@@ -61,19 +63,19 @@ def show(id_: Id, config: Config = None, data_dir: DataDir = None, *, json: Json
     """Show one alert in full: why, who, what, and what to do next."""
     from detector.report.stored import print_alert
 
-    print_alert(_client(config, data_dir).ask("GET", f"/api/alerts/{id_}"), json=json)
+    print_alert(client_of(config, data_dir).ask("GET", f"/api/alerts/{id_}"), json=json)
 
 
 @app.command()
 def dismiss(id_: Id, why: Why, config: Config = None, data_dir: DataDir = None, who: Who = "") -> None:
     """Say that an alert is not worth telling: no more is heard of it until it closes."""
-    _client(config, data_dir).ask("POST", f"/api/alerts/{id_}/dismiss", {"who": _me(who), "why": why})
+    client_of(config, data_dir).ask("POST", f"/api/alerts/{id_}/dismiss", {"who": me(who), "why": why})
 
 
 @app.command()
 def confirm(id_: Id, why: Why, config: Config = None, data_dir: DataDir = None, who: Who = "") -> None:
     """Say that an alert is what it seems."""
-    _client(config, data_dir).ask("POST", f"/api/alerts/{id_}/confirm", {"who": _me(who), "why": why})
+    client_of(config, data_dir).ask("POST", f"/api/alerts/{id_}/confirm", {"who": me(who), "why": why})
 
 
 @app.command()
@@ -92,8 +94,8 @@ def suppress(
 ) -> None:
     """Do not alert on findings that match every pattern given (``*`` stands for anything), until a time."""
     patterns = {"rule": rule, "actor": actor, "target": target, "source": source, "cluster": cluster}
-    body = {"owner": _me(who), "reason": why, "until": until, **patterns}
-    typer.echo(_client(config, data_dir).ask("POST", "/api/suppressions", body)["id"])
+    body = {"owner": me(who), "reason": why, "until": until, **patterns}
+    typer.echo(client_of(config, data_dir).ask("POST", "/api/suppressions", body)["id"])
 
 
 @app.command()
@@ -101,7 +103,7 @@ def suppressions(config: Config = None, data_dir: DataDir = None, *, json: Json 
     """List the suppressions in force."""
     from detector.report.stored import print_entries
 
-    told = _client(config, data_dir).ask("GET", "/api/suppressions")["suppressions"]
+    told = client_of(config, data_dir).ask("GET", "/api/suppressions")["suppressions"]
     print_entries(
         told, ("id", "until", "silenced", "owner", "reason", "rule", "actor", "target", "source", "cluster"), json=json
     )
@@ -116,7 +118,7 @@ def lift(
     who: Who = "",
 ) -> None:
     """End a suppression before its time."""
-    _client(config, data_dir).ask("DELETE", f"/api/suppressions/{id_}", {"who": _me(who), "why": why})
+    client_of(config, data_dir).ask("DELETE", f"/api/suppressions/{id_}", {"who": me(who), "why": why})
 
 
 @app.command("dead-letters")
@@ -131,7 +133,7 @@ def dead_letters(
     """List what could not be read or delivered, newest first."""
     from detector.report.stored import print_entries
 
-    told = _client(config, data_dir).ask("GET", "/api/dead-letters", kind=kind, limit=limit)["dead_letters"]
+    told = client_of(config, data_dir).ask("GET", "/api/dead-letters", kind=kind, limit=limit)["dead_letters"]
     print_entries(told, ("id", "kind", "last_at", "count", "cluster", "peer", "sink", "reason"), json=json)
 
 
@@ -146,4 +148,4 @@ def redeliver(
 ) -> None:
     """Send alerts again that could not be delivered; prints how many."""
     body = {"ids": ids or None, "sink": sink, "all": all_}
-    typer.echo(_client(config, data_dir).ask("POST", "/api/dead-letters/redeliver", body)["redelivered"])
+    typer.echo(client_of(config, data_dir).ask("POST", "/api/dead-letters/redeliver", body)["redelivered"])

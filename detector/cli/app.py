@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from detector.cli import alerts, db, doctor, init, replay, rules, serve
+from detector.cli import alerts, db, doctor, init, memory, replay, rules, serve
 from detector.version import __version__
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.add_typer(init.app, name="init", rich_help_panel="Watch clusters")
 app.add_typer(serve.app, name="config", rich_help_panel="Watch clusters")
 app.command("doctor", rich_help_panel="Watch clusters")(doctor.doctor)
 app.add_typer(alerts.app, name="alerts", rich_help_panel="Watch clusters")
+app.add_typer(memory.app, name="memory", rich_help_panel="Watch clusters")
 app.add_typer(db.app, name="db", rich_help_panel="Watch clusters")
 app.add_typer(rules.app, name="rules", rich_help_panel="Work with rules")
 

@@ -58,6 +58,12 @@ def replay(
     rules: RulesOption = None,
     builtin: BuiltinOption = True,
     packs_: PacksOption = "core,extended",
+    seed: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", help="What kubectl get … -o json says of the cluster, for memory; may be repeated."
+        ),
+    ] = None,
 ) -> None:
     """Replay archived audit logs: what happened, who did it, and why it matters.
 
@@ -80,5 +86,6 @@ def replay(
         out=out,
         json=json,
         all=all_,
+        seeds=seed or [],
     )
     raise typer.Exit(run(options))

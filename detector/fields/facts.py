@@ -51,7 +51,7 @@ class Workload(Made, frozen=True):
     owner: str | None = None
     """What it belongs to in the end, as Kind/name: itself when nothing controls it."""
     changed_by: str | None = None
-    template: bytes | None = None
+    template: str | None = None
     """Digest of its pod template."""
     service_account: str | None = None
     risk: Risk | None = None

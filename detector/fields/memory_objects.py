@@ -19,11 +19,12 @@ _DANGEROUS = frozenset({
     "SYS_MODULE", "SYS_PTRACE", "SYS_RAWIO",
 })  # fmt: skip
 """Capabilities that lead out of a container or watch others."""
+_DRIFT = 300 * SECOND
 
 
 def age(facts: Facts, time: int | None) -> float | None:
-    """Give the seconds since a time; 0 for one that lies ahead, as the clocks of API servers differ."""
-    return None if time is None else max(0, facts.now - time) / SECOND
+    """Give the seconds since a time; 0 for one that lies a little ahead, as the clocks of API servers differ."""
+    return None if time is None or time > facts.now + _DRIFT else max(0, facts.now - time) / SECOND
 
 
 def _target(event: Event) -> Made | None:

@@ -101,15 +101,12 @@ class Bindings(Subject):
         name = text(dig(metadata, "name"))
         if kind in ("RoleBinding", "ClusterRoleBinding") and name:
             key = key_of(text(dig(metadata, "namespace")), name)
-            self._unlink(key)
             subjects = _kept(elements(body.get("subjects"))[:SUBJECTS])
             binding = Binding(at=now, created_at=created_at(body, now), role=_role_of(body), subjects=subjects)
             self.table.seed(key, binding)
-            self._link(key, binding)
 
-    def load(self, state: dict[str, Any]) -> None:
-        """Take over what `dump` gave."""
-        super().load(state)
+    def follow(self) -> None:
+        """Find the bindings of each subject anew."""
         self._of.clear()
         for key, binding in self.table.items():
             self._link(key, binding)

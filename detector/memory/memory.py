@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from detector.event import Event
@@ -16,6 +16,7 @@ from detector.memory.namespaces import Namespaces
 from detector.memory.pods import Pods
 from detector.memory.roles import Roles
 from detector.memory.subject import Subject
+from detector.memory.table import Table
 from detector.memory.workloads import Workloads
 
 Place = tuple[str | None, str | None, str | None]
@@ -61,14 +62,28 @@ class Memory:
             if ref.apiGroup in (group, None, ""):
                 subject.learn(event, ref, now)
 
+    def seed(self, entries: Mapping[str, Iterable[tuple[tuple[str, ...], Any]]]) -> int:
+        """Take in what a dump of the cluster tells (`detector.memory.seed`); gives how many entries do not fit."""
+        tables, misfits = dict(self.tables()), 0
+        for name, pairs in entries.items():
+            for key, value in pairs:
+                misfits += name not in tables or not tables[name].plant(key, value)
+        for subject in self.subjects.values():
+            subject.follow()
+        return misfits
+
+    def tables(self) -> Iterator[tuple[str, Table[Any]]]:
+        """Give all tables by name."""
+        return ((name, table) for one in self.subjects.values() for name, table in one.tables.items())
+
     def sizes(self) -> dict[str, int]:
         """Give how many entries each table has."""
-        return {name: len(table) for one in self.subjects.values() for name, table in one.tables.items()}
+        return {name: len(table) for name, table in self.tables()}
 
     @property
     def evicted(self) -> int:
         """Entries let go because there were too many."""
-        return sum(table.evicted for one in self.subjects.values() for table in one.tables.values())
+        return sum(table.evicted for _, table in self.tables())
 
     def dump(self) -> dict[str, Any]:
         """Give the state for a snapshot."""

@@ -80,10 +80,10 @@ def clouded(risk: Risk) -> Risk:
     return msgspec.structs.replace(risk, privileged=risk.privileged or None, capabilities=risk.capabilities or None)
 
 
-def digest(template: Any) -> bytes:
-    """Give 8 bytes that differ for different pod templates; none for what no API server would take."""
+def digest(template: Any) -> str:
+    """Give a text that differs for different pod templates; none for what no API server would take."""
     try:
         written = orjson.dumps(template, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # too deep, or a number too large
-        return b""
-    return blake2b(written, digest_size=8).digest()
+        return ""
+    return blake2b(written, digest_size=8).hexdigest()

@@ -88,10 +88,13 @@ class Roles(Subject):
         """Take in a role of a dump."""
         kind, name = str(body.get("kind")), text(dig(body, "metadata", "name"))
         if kind in ("Role", "ClusterRole") and name:
-            self.changes += 1
             powers = powers_of(body.get("rules"))
             role = Role(at=now, created_at=created_at(body, now), powers=powers, selectors=_selectors(body))
             self.table.seed(_key(kind, text(dig(body, "metadata", "namespace")), name), role)
+
+    def follow(self) -> None:
+        """Let others know that any role may be another."""
+        self.changes += 1
 
 
 def _key(kind: str | None, namespace: str | None, name: str | None) -> tuple[str, ...]:

@@ -77,6 +77,10 @@ class Subject:
         for name, table in self.tables.items():
             if name in state:
                 table.restore(state[name])
+        self.follow()
+
+    def follow(self) -> None:
+        """Work out anew what follows from the tables, which were changed from outside."""
 
 
 def key_of(*parts: str | None) -> tuple[str, ...]:

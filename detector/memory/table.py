@@ -78,6 +78,14 @@ class Table(BoundedMap[E]):
         for _ in range(2):
             self.put(key, value)
 
+    def plant(self, key: tuple[str, ...], value: dict[str, Any]) -> bool:
+        """Set a key to a value of plain types that is known for certain; tells whether it is a value at all."""
+        try:
+            self.seed(key, msgspec.convert(value, self.kind))
+        except msgspec.ValidationError:
+            return False
+        return True
+
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what `dump` gave."""
         self.load(state, lambda value: msgspec.convert(value, self.kind))

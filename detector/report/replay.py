@@ -17,8 +17,10 @@ from detector.entries import JournalSource
 from detector.errors import ConfigError, InputError
 from detector.finding import Level
 from detector.formats import Batch
+from detector.memory.seed import Seed, cut
 from detector.pipeline import Detector, newest, replay, rule_files, within
 from detector.record import Record
+from detector.report.dumps import entries_in
 from detector.report.interrupt import Interrupt
 from detector.report.machine import summary_json
 from detector.report.outcome import Outcome
@@ -53,6 +55,8 @@ class Options:
     out: str = ""
     json: bool = False
     all: bool = False
+    seeds: list[str] = field(default_factory=list)
+    """Dumps of the cluster."""
 
     def __post_init__(self) -> None:
         if self.json and self.out == STDOUT:
@@ -63,11 +67,16 @@ class Options:
             raise ConfigError("no rules to run: --no-builtin-rules needs --rules")
         if self.since and self.until and self.since.relative == self.until.relative:
             _check_times(self.since.at(0), self.until.at(0))
-        if self.journal and (len(self.paths) > 1 or self.since or self.until or self.rules or not self.builtin):
+        if STDIN in self.paths and STDIN in self.seeds:
+            raise ConfigError("events and --seed both want standard input; give one of them a file")
+        if self.journal and self._more_than_a_journal():
             raise ConfigError(
                 "a data directory is replayed by itself, whole, and with the rules in its journal: leave out other "
-                "paths, --since, --until, --rules and --no-builtin-rules"
+                "paths, --since, --until, --rules, --no-builtin-rules and --seed"
             )
+
+    def _more_than_a_journal(self) -> bool:
+        return bool(len(self.paths) > 1 or self.since or self.until or self.rules or not self.builtin or self.seeds)
 
     @property
     def journal(self) -> bool:
@@ -89,6 +98,8 @@ def run(options: Options) -> int:
     else:
         files = rule_files(options.rules, builtin=options.builtin)
         detector, source = Detector.load(rules=files, packs=options.packs), FileSource(options.paths)
+        for entries in cut(entries_in(options.seeds)) if options.seeds else ():
+            detector.append(Seed(entries))
     gc.freeze()
     with Interrupt() as interrupt:
         outcome = _fold(options, detector, source, interrupt)

@@ -22,7 +22,10 @@ GROUPS = {
     "clusterroles": "rbac.authorization.k8s.io",
     "rolebindings": "rbac.authorization.k8s.io",
     "clusterrolebindings": "rbac.authorization.k8s.io",
+    "mutatingwebhookconfigurations": "admissionregistration.k8s.io",
+    "certificatesigningrequests": "certificates.k8s.io",
 }
+OF_NO_NAMESPACE = {"clusterroles", "clusterrolebindings", "nodes", "namespaces", *list(GROUPS)[-2:]}
 CONTROLLER = "system:serviceaccount:kube-system:{}-controller"
 OPEN = {"containers": [{"name": "c", "image": "evil.example/x", "securityContext": {"privileged": True}}]}
 CLOSED = {"containers": [{"name": "c", "image": "registry.example/web:1"}]}
@@ -31,7 +34,7 @@ CLOSED = {"containers": [{"name": "c", "image": "registry.example/web:1"}]}
 def request(verb: str, key: str, name: str | None = None, *, at: float = 0, by: str = "alice", **more: Any) -> Event:
     """Make an event about ``resource/subresource`` in the namespace prod; ``request`` and ``response`` are bodies."""
     resource, _, subresource = key.partition("/")
-    where = None if resource.startswith("cluster") or resource in ("nodes", "namespaces") else "prod"
+    where = None if resource in OF_NO_NAMESPACE else "prod"
     ref = {"resource": resource, "namespace": where, "name": name, "apiGroup": GROUPS.get(resource)}
     ref |= {"subresource": subresource or None, "apiVersion": "v1"}
     for short, full in (("request", "requestObject"), ("response", "responseObject")):

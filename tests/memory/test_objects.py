@@ -16,8 +16,6 @@ from detector.event import Event
 from detector.memory import Memory
 from tests.memory.teaching import CLOSED, OPEN, binding, pod, request, role, teach, told, workload
 
-SYSTEM: dict[str, Any] = {"ref": {"apiGroup": "admissionregistration.k8s.io", "namespace": None}}
-
 
 def gone(resource: str, name: str = "x", at: float = 90) -> Event:
     return request("delete", resource, name, at=at)
@@ -103,7 +101,7 @@ def hooked(*targets: Any, verb: str = "create", **more: Any) -> Event:
     hooks = [{"name": "h", "clientConfig": one if isinstance(one, dict) else {"url": one}} for one in targets]
     body = {"kind": "MutatingWebhookConfiguration", "metadata": {"name": "m"}, "webhooks": hooks}
     more.setdefault("request", body)
-    return request(verb, "mutatingwebhookconfigurations", "m", **SYSTEM, **more)
+    return request(verb, "mutatingwebhookconfigurations", "m", **more)
 
 
 def test_a_webhook_that_is_pointed_elsewhere_is_told_from_one_that_renews_itself() -> None:
@@ -114,7 +112,7 @@ def test_a_webhook_that_is_pointed_elsewhere_is_told_from_one_that_renews_itself
     assert told(memory, "webhook.new_target", same) == []
     assert told(memory, "webhook.new_target", hooked("https://evil.example", verb="update")) == ["https://evil.example"]
     assert told(Memory(), "webhook.new_target", same) is None
-    unseen = teach(memory, request("patch", "mutatingwebhookconfigurations", "m", at=2, **SYSTEM))
+    unseen = teach(memory, request("patch", "mutatingwebhookconfigurations", "m", at=2))
     assert told(unseen, "webhook.target_before", same) is None
 
 
@@ -130,17 +128,16 @@ def asked_for(name: str, group: str = "system:masters") -> dict[str, Any]:
 
 
 CLIENT = "kubernetes.io/kube-apiserver-client"
-OF_CSR: dict[str, Any] = {"ref": {"apiGroup": "certificates.k8s.io", "namespace": None}}
 
 
-def csr(name: str = "eve", **spec: Any) -> Event:
-    body = asked_for(name)
+def csr(user: str = "eve", name: str = "c", at: float = 0, **spec: Any) -> Event:
+    body = asked_for(user)
     body["spec"].update(spec)
-    return request("create", "certificatesigningrequests", "c", by="mallory", request=body, **OF_CSR)
+    return request("create", "certificatesigningrequests", name, at=at, by="mallory", request=body)
 
 
-def approval(at: float = 10, **more: Any) -> Event:
-    return request("update", "certificatesigningrequests/approval", "c", at=at, by="bob", **OF_CSR, **more)
+def approval(name: str = "c", at: float = 10, **more: Any) -> Event:
+    return request("update", "certificatesigningrequests/approval", name, at=at, by="bob", **more)
 
 
 def test_an_approval_without_a_body_is_told_what_is_approved() -> None:
