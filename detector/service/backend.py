@@ -105,13 +105,13 @@ class DaemonBackend:
         found = await asyncio.to_thread(self._store.state.suppressions)
         return [one for one in found if one.until > self.now()]
 
-    async def dead_letters(self, kind: str | None, limit: int) -> Sequence[DeadLetter]:
-        """Give the newest."""
-        return await asyncio.to_thread(self._store.state.dead_letters, kind, limit)
-
     def silenced(self) -> Mapping[str, int]:
         """Give what the fold has told last."""
         return self._observe.silenced
+
+    async def dead_letters(self, kind: str | None, limit: int) -> Sequence[DeadLetter]:
+        """Give the newest."""
+        return await asyncio.to_thread(self._store.state.dead_letters, kind, limit)
 
     async def redeliver(self, which: Redelivery) -> int:
         """Send buried deliveries again."""

@@ -55,9 +55,9 @@ class Told(msgspec.Struct, tag=True, frozen=True):
     """By cluster: entries in the maps of its state."""
     rules: int = 0
     """Rules and correlations in force."""
-
     silenced: dict[str, int] = {}
     """By id of a suppression in force: how many findings it has silenced."""
+
 
 class Saved(msgspec.Struct, tag=True, frozen=True):
     """From the fold: its whole state after an offset."""

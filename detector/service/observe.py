@@ -29,13 +29,13 @@ class Observe:
     def __init__(self, metrics: Metrics, store: Store, clock: Clock) -> None:
         self.metrics, self.store, self.clock = metrics, store, clock
         self.started_at = clock.now()
+        self.silenced: dict[str, int] = {}
+        """By id of a suppression: how many findings it has silenced."""
         self.heard: dict[str, Heard] = {}
         """When API servers of each cluster sent something last. The batches of a test do not count."""
         self._restarts = 0
         self._depths: dict[str, Depth] = {}
         metrics.journal.limit.set(store.journal.limit)
-        self.silenced: dict[str, int] = {}
-        """By id of a suppression: how many findings it has silenced."""
 
     def accepted(self, answer: Answer, seconds: float) -> None:
         """Count what became of the body of a request, after so many seconds."""
@@ -72,6 +72,7 @@ class Observe:
 
     def told(self, told: Told) -> None:
         """Count what the fold told, once it is stored."""
+        self.silenced = told.silenced
         self.metrics.fold.rules.set(told.rules)
         for name, sizes in told.sizes.items():
             self.metrics.alerts.open.labels(name).set(sizes["alerts"])
@@ -89,7 +90,6 @@ class Observe:
 
     def delivered(self, sink: str, outcome: str, rows: Sequence[Delivery]) -> None:
         """Count what became of rows of the outbox."""
-        self.silenced = told.silenced
         self.metrics.alerts.deliveries.labels(sink, outcome).inc(len(rows))
         if outcome == "buried":
             self.metrics.intake.dead_letters.labels("delivery").inc(len(rows))

@@ -90,13 +90,13 @@ class Backend(Protocol):
     async def suppressions(self) -> Sequence[Suppression]:
         """Give those that are in force."""
 
+    def silenced(self) -> Mapping[str, int]:
+        """Give, by id of a suppression, how many findings it has silenced; nothing for those that silenced none."""
+
     async def dead_letters(self, kind: str | None, limit: int) -> Sequence[DeadLetter]:
         """Give the newest."""
 
     async def redeliver(self, which: Redelivery) -> int:
-    def silenced(self) -> Mapping[str, int]:
-        """Give, by id of a suppression, how many findings it has silenced; nothing for those that silenced none."""
-
         """Send buried deliveries again; gives how many."""
 
     async def inject(self, cluster: str, mark: str) -> str:
