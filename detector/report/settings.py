@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import orjson
 import yaml
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, ByteSize, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from detector.report.reference import table
@@ -43,7 +43,7 @@ HEAD = ("Option", "What", "Default", "Meaning", "Example")
 KIND = "type"
 """The option that tells sinks apart: each has a heading of its own."""
 _WORDS = {bool: "yes or no", int: "whole number", float: "number", str: "text"}
-_WORDS |= {Path: "path", timedelta: "time span", SecretStr: "secret"}
+_WORDS |= {Path: "path", timedelta: "time span", SecretStr: "secret", ByteSize: "size"}
 
 
 def settings_markdown(model: type[BaseModel], *, without: type[BaseModel] | None = None) -> str:
