@@ -180,18 +180,20 @@ def _path(name: str) -> tuple[Path, tuple[Path, ...]]:
 
 def _merge(questions: list[Predicate]) -> list[Predicate]:
     """Ask alternatives of one kind at once: ``a`` or ``b`` becomes one question with two operands."""
-    merged: dict[Any, Atom] = {}
+    merged: dict[Any, list[Atom]] = {}
     others: list[Predicate] = []
     for question in questions:
         if not isinstance(question, Atom) or question.kind in {"null", "exists", "fieldref", "lt", "lte", "gt", "gte"}:
             others.append(question)
-            continue
-        key = (question.path, question.kind, question.cased)
-        known = merged.get(key)
-        operands = question.operands if known is None else known.operands + question.operands
-        wanted = question.wanted if known is None else f"{known.wanted} | {question.wanted}"
-        merged[key] = Atom(question.path, question.kind, tuple(dict.fromkeys(operands)), question.cased, wanted)
-    return [*merged.values(), *others]
+        else:
+            merged.setdefault((question.path, question.kind, question.cased), []).append(question)
+    return [*map(_at_once, merged.values()), *others]
+
+
+def _at_once(same: list[Atom]) -> Atom:
+    """Join questions that differ in their operands only."""
+    operands = tuple(dict.fromkeys(operand for each in same for operand in each.operands))
+    return Atom(same[0].path, same[0].kind, operands, same[0].cased, " | ".join(each.wanted for each in same))
 
 
 def _value(path: Path, value: SigmaType) -> Predicate:
