@@ -8,6 +8,7 @@
     ├── ConfigError          a setting is wrong                                      (exit code 3)
     ├── SnapshotError        stored state is damaged or of an unknown version        (exit code 2)
     ├── StoreError           the data directory cannot be used as it is              (exit code 2)
+    │   ├── InUseError       another process has it                              (exit code 2)
     │   └── StoreFullError   there is no room now; the same call works again later   (exit code 2)
     └── RejectedError        one record is not an audit event; costs that record only
 """
@@ -53,6 +54,10 @@ class SnapshotError(RedshankError):
 
 class StoreError(RedshankError):
     """A database of the data directory is damaged, read-only, in use, or of an unknown version."""
+
+
+class InUseError(StoreError):
+    """Another process holds the data directory."""
 
 
 class StoreFullError(StoreError):

@@ -117,6 +117,9 @@ class FoldMetrics:
         self.passed_over = Counter(
             "redshank_fold_passed_over", "Entries of the journal passed over: the fold died of them.", registry=registry
         )
+        self.memory = Gauge(
+            "redshank_fold_memory_bytes", "Memory the fold process holds: the state of all clusters.", registry=registry
+        )
         self.snapshot = Gauge(
             "redshank_snapshot_timestamp_seconds", "When the newest snapshot was taken.", registry=registry
         )

@@ -38,14 +38,14 @@ PATIENCE = 60.0
 """Seconds after which a test gives up waiting; what is waited for takes a second or so."""
 
 
-def wait_for(what: Callable[[], Any], told: str = "it") -> Any:
+def wait_for(what: Callable[[], Any], told: str = "it", patience: float = PATIENCE) -> Any:
     """Wait until something is true, and give it."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     while time.monotonic() < end:
         if found := what():
             return found
         time.sleep(0.02)
-    raise AssertionError(f"waited {PATIENCE:g} s in vain for {told}")
+    raise AssertionError(f"waited {patience:g} s in vain for {told}")
 
 
 def recorded() -> list[bytes]:
@@ -145,14 +145,14 @@ class Daemon:
         self.port = urlsplit(heard.split(" at ")[1]).port or 0
         self.web_port = urlsplit(self._await("health and metrics").split("metrics: ")[1]).port or 0
 
-    def launch(self) -> None:
+    def launch(self, *flags: str) -> None:
         """Start it without waiting."""
         self.config.write_text(yaml.safe_dump(self.settings))
         self.log.clear()
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         with (self.folder / "stdout").open("ab") as printed:
             self.process = subprocess.Popen(
-                [str(Path(sys.executable).parent / "redshank"), "serve", "--config", str(self.config)],
+                [str(Path(sys.executable).parent / "redshank"), "serve", "--config", str(self.config), *flags],
                 stdout=printed,
                 stderr=subprocess.PIPE,
                 env={**os.environ, **self.environment},
@@ -270,7 +270,7 @@ class Daemon:
             waiting = [value for name, value in values.items() if name.startswith("redshank_outbox_alerts")]
             return float(values["redshank_journal_waiting_entries"]) == 0 and all(float(one) == 0 for one in waiting)
 
-        wait_for(quiet, "quiet")
+        wait_for(quiet, "quiet", 5 * PATIENCE)  # there may be much to fold
 
     def stored(self) -> dict[str, Alert]:
         """Give the alerts in the state, by id."""

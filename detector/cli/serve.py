@@ -23,6 +23,9 @@ def serve(
     listen: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Where API servers post audit events.")
     ] = None,
+    standby: Annotated[
+        bool, typer.Option("--standby", help="Wait while another redshank has the data directory, then take over.")
+    ] = False,
 ) -> None:
     """Take audit events from kube-apiservers, and send alerts, for months.
 
@@ -32,9 +35,9 @@ def serve(
     Exit codes: 0 stopped; 2 the data directory or a rule cannot be used; 3 bad settings.
     SIGTERM and SIGINT stop it within stop_within; SIGHUP reads settings, rules and certificates again.
     """
-    from detector.service.daemon import run
+    from detector.service.run import run
 
-    raise typer.Exit(run(config, _flags(data_dir, listen)))
+    raise typer.Exit(run(config, _flags(data_dir, listen), standby=standby))
 
 
 def _flags(data_dir: Path | None, listen: str | None) -> dict[str, Any]:
@@ -52,7 +55,7 @@ def check(config: Config = None) -> None:
 
     Exit codes: 0 fine; 2 a rule cannot be used; 3 bad settings.
     """
-    from detector.service.reload import check as look
+    from detector.service.configuration import check as look
 
     for line in look(config):
         typer.echo(line)

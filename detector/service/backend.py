@@ -14,7 +14,7 @@ from detector.record import Control
 from detector.service.folding import Folding
 from detector.service.marked import marked_body
 from detector.service.observe import Observe
-from detector.service.reload import RULES
+from detector.service.readings import Reading, Readings
 from detector.sources.webhook import Webhook
 from detector.store.alerts import StoredAlert, Wanted
 from detector.store.dead_letters import DeadLetter
@@ -38,10 +38,11 @@ class DaemonBackend:
         outbox: Outbox,
         observe: Observe,
         webhook: Webhook,
+        readings: Readings,
         control: Callable[[Control], Awaitable[None]],
     ) -> None:
         self._store, self._folding, self._outbox, self._observe = store, folding, outbox, observe
-        self._webhook, self._control = webhook, control
+        self._webhook, self._readings, self._control = webhook, readings, control
         self.stopping = False
 
     def ready(self) -> str:
@@ -50,38 +51,41 @@ class DaemonBackend:
             return "stopping"
         return "the journal has no room" if self._store.journal.trouble() else ""
 
-    def health(self) -> Mapping[str, str]:
-        """Give what troubles which part."""
+    async def _read(self) -> Reading:
+        return await self._readings.read(self._folding.offset, self._folding.pid)
+
+    async def health(self) -> Mapping[str, str]:
+        """Give what troubles which part. Raises StoreError."""
         troubles = {f"sink {name}": why for name, why in self._outbox.trouble.items()}
         if full := self._store.journal.trouble():
             troubles["journal"] = f"{full}; API servers are told to come again"
         if not self._folding.ready.is_set():
             troubles["fold"] = "starting"
-        elif (lag := self._observe.lag(self._folding)) > BEHIND:
+        elif (lag := self._observe.lag(await self._read())) > BEHIND:
             troubles["fold"] = f"{lag:.0f} s behind"
         return troubles
 
-    def status(self) -> Status:
+    async def status(self) -> Status:
         """Give what runs, and how far it is. Raises StoreError."""
-        journal, state = self._store.journal, self._store.state
+        journal, reading = self._store.journal, await self._read()
         return Status(
             version=__version__,
             started_at=self._observe.started_at,
             webhook=self._webhook.url,
             clusters={**dict.fromkeys(self._webhook.settings.clusters), **self._observe.heard},
             sinks=tuple(self._outbox.names),
-            outbox=state.outbox_depth(),
-            rules=state.meta(RULES) or "",
+            outbox=reading.depths,
+            rules=reading.rules,
             last=journal.last,
             folded=self._folding.offset,
             used=journal.used,
-            lag=self._observe.lag(self._folding),
+            lag=self._observe.lag(reading),
             restarts=self._folding.restarts,
         )
 
-    def measure(self) -> None:
-        """Bring gauges up to date."""
-        self._observe.measure(self._folding, self._outbox)
+    async def measure(self) -> None:
+        """Bring gauges up to date. Raises StoreError."""
+        self._observe.measure(await self._read(), self._folding, self._outbox.names)
         self._observe.metrics.intake.connections.set(self._webhook.connections)
 
     def now(self) -> int:

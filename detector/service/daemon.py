@@ -8,82 +8,72 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
+import socket
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from ipaddress import ip_address
+from typing import Any, NamedTuple
 
-from detector.config import Settings, load
 from detector.entries import control_body
-from detector.errors import RedshankError, StoreError
+from detector.errors import StoreError
 from detector.event import SECOND
 from detector.intake import Intake
 from detector.metrics import Metrics
 from detector.outbox import Outbox
-from detector.record import Control, Rules
+from detector.record import Control
 from detector.service.backend import DaemonBackend
 from detector.service.client import SOCKET
+from detector.service.configuration import Configuration, sinks_of
 from detector.service.folding import Folding
-from detector.service.logs import set_up
-from detector.service.memory import settle
-from detector.service.notify import notify, watchdog_interval
+from detector.service.notify import alive, notify
 from detector.service.observe import Observe
-from detector.service.reload import RULES, digest_of, rules_of, sinks_of, stamp
-from detector.sinks import AnySink
+from detector.service.readings import Readings
+from detector.service.reload import Reload
 from detector.sinks.base import SystemClock
 from detector.sources.webhook import Answer, Refusal, Webhook
-from detector.store.alerts import AT_ONCE, Wanted
+from detector.store.alerts import AT_ONCE
 from detector.store.directory import Store
 from detector.store.entry import Kind
 from detector.version import __version__
-from detector.web import Web
+from detector.web import Api, Web
 
 log = logging.getLogger(__name__)
 
 TICK = 30.0
 """Seconds after which the log is told how late it is."""
-WATCH = 5.0
-"""Seconds between two looks at the files of settings and rules."""
 TIDY = 600.0
 """Seconds between two rounds of letting old alerts go."""
-MOST_OPEN = 100_000
+ROOM = 0.5
+"""Seconds between two tries to make room for batches that were put off."""
+SOON = 0.1
+"""Seconds that every step of a stop has, however late it is."""
 
 
-def run(file: Path | None, flags: dict[str, Any]) -> int:
-    """Run the daemon until it is told to stop; gives the exit code. Raises RedshankError when it cannot start."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it can be obeyed, it must not end us
-    settings = load(file, flags)
-    set_up(settings.log)
-    rules = rules_of(settings.rules)
-    settle()
-    asyncio.run(_run(settings, rules, file, flags))
-    return 0
+class Signals(NamedTuple):
+    """What the system asks of us. Made inside the running event loop."""
 
-
-async def _run(settings: Settings, rules: Rules, file: Path | None, flags: dict[str, Any]) -> None:
-    daemon = Daemon(settings, rules, file, flags)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, daemon.stopping.set)
-    loop.add_signal_handler(signal.SIGHUP, daemon.changed.set)
-    await daemon.run()
+    stopping: asyncio.Event
+    changed: asyncio.Event
+    """Files are to be read again."""
 
 
 class Daemon:
-    """Everything that runs. It is made inside the running event loop; `run` starts it and ends it."""
+    """Everything that runs. It is made inside the running event loop; `run` starts it and ends it.
 
-    def __init__(self, settings: Settings, rules: Rules, file: Path | None, flags: dict[str, Any]) -> None:
-        self.settings, self.rules, self.file, self.flags = settings, rules, file, flags
-        self.stopping, self.changed = asyncio.Event(), asyncio.Event()
-        self.clock, self.metrics = SystemClock(), Metrics(__version__)
+    :raises InUseError: another process has the data directory; nothing else has been touched then.
+    """
+
+    def __init__(self, configuration: Configuration, signals: Signals) -> None:
+        settings, self.signals = configuration.settings, signals
         self.store = Store(
             settings.data_dir,
             journal_limit=settings.store.journal_limit,
             journal_keep=_micros(settings.store.journal_keep.total_seconds()),
             alerts_keep=_micros(settings.store.alerts_keep.total_seconds()),
         )
+        self.clock, self.metrics = SystemClock(), Metrics(__version__)
+        self.readings = Readings(self.store)
         self.observe = Observe(self.metrics, self.store, self.clock)
         self.outbox = Outbox(self.store.state, self.clock, self.observe.delivered)
         every = settings.store.snapshot_every.total_seconds()
@@ -92,11 +82,15 @@ class Daemon:
         )
         self.intake = Intake(self.store.journal, self.store.state, self.clock, self._journaled)
         self.webhook = Webhook(settings.webhook, self._accept, observer=self.metrics.intake, refused=self._refused)
-        self.backend = DaemonBackend(self.store, self.folding, self.outbox, self.observe, self.webhook, self.control)
-        self.web = Web(settings.web, self.backend, self.metrics.registry)
-        self._stamp = stamp(file, settings)
-        self._full = False
-        """A batch was put off since the last tick."""
+        self.backend = DaemonBackend(
+            self.store, self.folding, self.outbox, self.observe, self.webhook, self.readings, self.control
+        )
+        self.web = Web(settings.web, self.backend, self.metrics.registry, Api(self.backend).routes())
+        self.reload = Reload(
+            configuration, self.webhook, self.web, self.outbox, self.store.state, self.control, self.metrics
+        )
+        self._full = asyncio.Event()
+        """A batch was put off."""
 
     async def run(self) -> None:
         """Start, go on until `stopping` is set, and stop. Raises what a part cannot go on for."""
@@ -104,7 +98,7 @@ class Daemon:
         try:
             await self._start()
             tasks = [asyncio.create_task(one) for one in self._loops()]
-            stop = asyncio.create_task(self.stopping.wait())
+            stop = asyncio.create_task(self.signals.stopping.wait())
             done, _ = await asyncio.wait([stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
             stop.cancel()
             for task in done - {stop}:
@@ -114,49 +108,57 @@ class Daemon:
             await self._stop(tasks)
 
     async def _start(self) -> None:
+        settings = self.reload.configuration.settings
         if self.store.created:
-            log.info("%s is new: nothing was stored there before", self.settings.data_dir)
-        await self._use_sinks(self.settings.sinks)
-        await self._use_rules(self.rules)
-        await self.web.start(self.settings.data_dir / SOCKET)
+            log.info("%s is new: nothing was stored there before", settings.data_dir)
+        self.observe.recall(settings.webhook.clusters)
+        await self.reload.begin()
+        await self.web.start(settings.data_dir / SOCKET)
         await self.webhook.start()
         self.metrics.ready.set_function(lambda: float(not self.backend.ready()))
-        notify("READY=1", f"STATUS=listening on {self.settings.webhook.listen}")
-        self._greet()
-
-    def _greet(self) -> None:
-        log.info("redshank %s takes audit events at %s/audit/CLUSTER", __version__, self.webhook.url)
-        log.info("state: %s; health and metrics: http://%s", self.settings.data_dir, self.web.addresses[-1])
-        log.info("sinks: %s", sinks_of(self.settings))
+        notify("READY=1", f"STATUS=listening on {settings.webhook.listen}")
+        log.info("redshank %s takes audit events at %s/audit/CLUSTER", __version__, _shown(self.webhook.url))
+        log.info("state: %s; health and metrics: %s", settings.data_dir, _shown(self.web.url))
+        log.info("sinks: %s", sinks_of(settings))
         log.info("to point a kube-apiserver at it: redshank init kube-apiserver")
 
     def _loops(self) -> list[Coroutine[Any, Any, None]]:
-        return [self.folding.run(), self._tick(), self._watch(), self._tidy(), self._alive()]
+        watch = self.reload.watch(self.signals.changed)
+        return [self.folding.run(), self._tick(), self._make_room(), watch, self._tidy(), alive()]
 
     async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
         """Stop in the order of the way: what was accepted is folded, stored, and sent as far as time allows."""
         self.backend.stopping = True
-        share = self.settings.stop_within.total_seconds() / 5
+        end = time.monotonic() + self.reload.configuration.settings.stop_within.total_seconds()
+
+        def share(part: float) -> float:
+            return max(SOON, (end - time.monotonic()) * part)
+
         folding, loops = tasks[:1], tasks[1:]
         for task in loops:
             task.cancel()
-        await self.webhook.stop(share)
+        await self.webhook.stop(share(1 / 5))
         self.intake.close()
         if folding:
-            await self.folding.stop(share)
-            await asyncio.wait(folding, timeout=share)
+            await self.folding.stop(share(1 / 3))
+            await asyncio.wait(folding, timeout=share(1 / 4))
         for task in folding:
             task.cancel()  # what the disk would not take is folded again at the next start
         await asyncio.gather(*folding, *loops, return_exceptions=True)
-        await self.outbox.close(share)
-        await self.web.stop(share)
-        self.store.close()
+        await self.outbox.close(share(1 / 2))
+        await self.web.stop(share(1 / 4))
+        self.observe.remember()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(share(1 / 4)):
+                await self.readings.close()
+        await asyncio.to_thread(self.store.close, share(3 / 4))
         log.info("stopped")
 
     async def _accept(self, cluster: str, body: bytes, peer: str) -> Answer:
         started = time.monotonic()
         answer = await self.intake.accept(cluster, body, peer)
-        self._full |= answer.retry_after is not None
+        if answer.retry_after is not None:
+            self._full.set()
         self.observe.accepted(answer, time.monotonic() - started)
         return answer
 
@@ -175,17 +177,6 @@ class Daemon:
         await asyncio.wrap_future(appended)
         self.folding.more()
 
-    async def _use_sinks(self, sinks: Sequence[AnySink]) -> None:
-        opened = await asyncio.to_thread(self.store.state.alerts, Wanted(status="open"), MOST_OPEN)
-        await self.outbox.configure(sinks, [one.alert for one in opened])
-
-    async def _use_rules(self, rules: Rules) -> None:
-        """Tell the journal of the rules, unless it was told of these last."""
-        digest = digest_of(rules)
-        if self.store.state.meta(RULES) != digest:
-            await self.control(rules)
-            await asyncio.wrap_future(self.store.state.set_meta(RULES, digest))
-
     async def _tick(self) -> None:
         """Tell the log how late it is: in clusters that nothing comes from, alerts close, and windows end."""
         while True:
@@ -195,68 +186,17 @@ class Daemon:
                 await asyncio.wrap_future(tick)
             except StoreError as error:
                 log.warning("no tick: %s", error)
-                self._full = True
+                self._full.set()
             self.folding.more()
-            if self._full:
-                self._full = False
-                await self._make_room()
+            self.observe.remember()
 
     async def _make_room(self) -> None:
-        """Let go of what is folded: no snapshot is due while nothing can be journaled, and none would say so."""
-        newest = max(await asyncio.to_thread(self.store.snapshots.offsets), default=-1)
-        try:
-            await asyncio.wrap_future(self.store.journal.prune(newest))
-        except StoreError as error:
-            log.warning("the journal stays as it is: %s", error)
-
-    async def _watch(self) -> None:
-        """Reload when files change, or when somebody says so."""
+        """Let go of what is folded, as soon as a batch was put off for want of room."""
         while True:
-            try:
-                async with asyncio.timeout(WATCH):
-                    await self.changed.wait()
-            except TimeoutError:
-                now = await asyncio.to_thread(stamp, self.file, self.settings)
-                if now == self._stamp:
-                    continue
-                self._stamp = now
-            self.changed.clear()
-            await self._reload()
-
-    async def _reload(self) -> None:
-        """Take over new settings and rules, all or none of them; what is wrong is refused, and the old ones go on."""
-        notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
-        try:
-            settings = await asyncio.to_thread(load, self.file, self.flags)
-            rules = await asyncio.to_thread(rules_of, settings.rules)
-            await self._take_over(settings, rules)
-        except Exception as error:  # whatever is wrong with new files, it must not end what runs
-            self.metrics.reloads.labels("refused").inc()
-            log.error("the new configuration is refused, the old one goes on: %s", error)
-        else:
-            if settings.data_dir != self.settings.data_dir or settings.store != self.settings.store:
-                log.warning("data_dir and store change at the next start only")
-            self.settings, self.rules = settings, rules
-            self._stamp = await asyncio.to_thread(stamp, self.file, settings)
-            set_up(settings.log)
-            self.metrics.reloads.labels("taken").inc()
-            log.info("the configuration was read again: %d sinks", len(settings.sinks))
-        notify("READY=1")
-
-    async def _take_over(self, settings: Settings, rules: Rules) -> None:
-        """Use other settings and rules. When a part refuses its own, those before it go back to what they had."""
-        try:
-            self.webhook.reload(settings.webhook)
-            self.web.reload(settings.web)
-            await self._use_rules(rules)
-        except RedshankError:
-            with suppress(RedshankError):
-                self.webhook.reload(self.settings.webhook)
-            with suppress(RedshankError):
-                self.web.reload(self.settings.web)
-            raise
-        if settings.sinks != self.settings.sinks:
-            await self._use_sinks(settings.sinks)
+            await self._full.wait()
+            self._full.clear()
+            await self.folding.make_room()
+            await asyncio.sleep(ROOM)
 
     async def _tidy(self) -> None:
         """Let old alerts go, and give up what waited too long for sinks that are gone."""
@@ -269,14 +209,16 @@ class Daemon:
             except StoreError as error:
                 log.warning("what is old stays: %s", error)
 
-    async def _alive(self) -> None:
-        """Tell the service manager that the event loop runs."""
-        interval = watchdog_interval()
-        while interval is not None:
-            notify("WATCHDOG=1")
-            await asyncio.sleep(interval)
-        await asyncio.Event().wait()
-
 
 def _micros(seconds: float) -> int:
     return int(seconds * SECOND)
+
+
+def _shown(url: str) -> str:
+    """Give a URL for others: what listens on every address has the name of this machine."""
+    scheme, _, where = url.partition("://")
+    host, _, port = where.rpartition(":")
+    with suppress(ValueError):
+        if not host or ip_address(host.strip("[]")).is_unspecified:
+            host = socket.gethostname()
+    return f"{scheme}://{host}:{port}"

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from detector.errors import RedshankError, StoreError
 from detector.outbox import Outbox
-from detector.service.messages import Begin, FromFold, More, Ready, Saved, Stop, ToFold, Told, Trying, Unsaved
+from detector.service.messages import Begin, FromFold, More, Ready, Save, Saved, Stop, ToFold, Told, Trying, Unsaved
 from detector.service.process import FoldProcess
 from detector.service.suspect import Suspect
 from detector.service.worker import BAD_STATE
@@ -49,6 +49,11 @@ class Folding:
         """The offset up to which the fold came, of which it did not die."""
         self._process: FoldProcess | None = None
         self._stopping = asyncio.Event()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the fold, None while there is none."""
+        return None if self._process is None else self._process.pid
 
     async def run(self) -> None:
         """Fold until `stop`. Raises FoldError when the stored state cannot be used."""
@@ -119,15 +124,13 @@ class Folding:
 
         A state that was restored from a backup is older than the newest snapshots: they would skip what it lacks.
         """
-        for offset, snapshot in self.snapshots.readable():
-            if offset <= self.state.emitted_offset:
-                return snapshot
-        if self.journal.first > 0:
+        newest = self.snapshots.newest(self.state.emitted_offset)
+        if newest is None and self.journal.first > 0:
             raise FoldError(
                 f"no snapshot is as old as {self.state.path} (offset {self.state.emitted_offset}), and the journal "
                 f"begins later (offset {self.journal.first}): restore a backup of the whole data directory"
             )
-        return None
+        return None if newest is None else newest[1]
 
     async def _take(self, message: FromFold) -> None:
         match message:
@@ -141,7 +144,7 @@ class Folding:
                 self._suspect.begun(offset)
             case Told():
                 self._reached = message.offset
-                self._suspect.survived(message.offset)
+                await self._suspect.survived(message.offset)
                 await self._store(message)
             case Saved(offset, snapshot):
                 await self._keep(offset, snapshot)
@@ -152,29 +155,52 @@ class Folding:
         """Store alerts and their deliveries in one transaction, trying until there is room: nothing is skipped."""
         pause = FIRST_PAUSE
         deliveries = self.outbox.deliveries(told.alerts)
-        while told.offset > self.state.emitted_offset:
+        while True:
             try:
                 await asyncio.wrap_future(self.state.emit(told.offset, told.alerts, deliveries, told.decided))
+                break
             except StoreError as error:
                 log.error("alerts wait, because they cannot be stored: %s", error)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+        self._stored(told)
+        if deliveries:
+            self.outbox.wake()
+        if self.journal.pressed:
+            self._send(Save())
+
+    def _stored(self, told: Told) -> None:
+        """Pass on what is stored."""
         self.offset = told.offset
         for cluster, fingerprint, raised in told.failed:
             log.error("an event of cluster %s was passed over: %s inside redshank", cluster, raised)
             self.state.dead_letter("item", cluster, f"{raised} inside redshank", sha256=fingerprint, length=0)
         for reason in told.refused:
             log.error("rules were refused, those before go on: %s", reason)
-        if deliveries:
-            self.outbox.wake()
         self._told(told)
 
     async def _keep(self, offset: int, snapshot: bytes) -> None:
         """Keep a snapshot, and let go of what no snapshot needs any more."""
         try:
             await asyncio.to_thread(self.snapshots.add, offset, snapshot)
-            oldest = await asyncio.to_thread(self.snapshots.oldest)
-            if oldest is not None:
-                await asyncio.wrap_future(self.journal.prune(oldest))
         except (StoreError, OSError) as error:
             log.error("no snapshot was kept, a restart will take longer: %s", error)
+        await self.make_room()
+
+    async def make_room(self) -> None:
+        """Let go of what no snapshot needs any more; where room is scarce, of all that the newest does not need."""
+        if self.journal.pressed:
+            self._send(Save())
+        try:
+            upto = await asyncio.to_thread(self._done_with)
+            if upto is not None:
+                await asyncio.wrap_future(self.journal.prune(upto))
+        except (StoreError, OSError) as error:
+            log.error("the journal stays as it is: %s", error)
+
+    def _done_with(self) -> int | None:
+        """Give the offset up to which the journal may go. The newest snapshot is read first, to be sure of it."""
+        if not self.journal.pressed:
+            return self.snapshots.oldest()
+        newest = self.snapshots.newest(self.state.emitted_offset)
+        return None if newest is None else newest[0]

@@ -44,6 +44,7 @@ class Told(msgspec.Struct, tag=True, frozen=True):
 
     offset: int
     alerts: tuple[Alert, ...] = ()
+    """With the rest: only what changed after ``Begin.emitted``; the worker sees to that, and nobody after it."""
     decided: tuple[Verdict | Suppression | Lift, ...] = ()
     failed: tuple[tuple[str, str, str], ...] = ()
     """Events on which something of ours raised: cluster, fingerprint, what was raised."""

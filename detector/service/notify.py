@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
@@ -20,6 +21,15 @@ def notify(*assignments: str) -> None:
             sock.sendall("\n".join(assignments).encode())
     except OSError as error:
         log.warning("the service manager does not listen: %s", error)
+
+
+async def alive() -> None:
+    """Tell the manager again and again that the event loop runs; never ends."""
+    interval = watchdog_interval()
+    while interval is not None:
+        notify("WATCHDOG=1")
+        await asyncio.sleep(interval)
+    await asyncio.Event().wait()
 
 
 def watchdog_interval() -> float | None:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Collection, Mapping, Sequence
 
+import msgspec
 from aiohttp import web
 
 from detector.event import SECOND
 from detector.finding import Alert
 from detector.formats import Batch
 from detector.metrics import Metrics
-from detector.outbox import Outbox
 from detector.service.folding import Folding
 from detector.service.marked import is_marked
 from detector.service.messages import Told
+from detector.service.readings import Reading
 from detector.sinks.base import Clock
 from detector.sources.webhook import Answer
 from detector.store.deliveries import NOTHING, Delivery, Depth
 from detector.store.directory import Store
 from detector.store.entry import Appended
 from detector.web import Heard
+
+HEARD = "heard"
+"""Under this name the state keeps when each cluster was heard of last."""
+FORGOTTEN = 7 * 86_400 * SECOND
+"""Microseconds after which a start forgets a cluster that is silent, and named nowhere."""
 
 
 class Observe:
@@ -36,6 +41,18 @@ class Observe:
         self._restarts = 0
         self._depths: dict[str, Depth] = {}
         metrics.journal.limit.set(store.journal.limit)
+
+    def recall(self, clusters: Collection[str]) -> None:
+        """Go on from what was heard before the start, of these clusters, or of any lately where none are named."""
+        heard = msgspec.json.decode(self.store.state.meta(HEARD) or "{}", type=dict[str, Heard])
+        for name, one in heard.items():
+            if name in clusters or (not clusters and self.clock.now() - one.last_at < FORGOTTEN):
+                self.heard[name] = one
+                self.metrics.intake.heard(name, one.last_at / SECOND, one.age)
+
+    def remember(self) -> None:
+        """Keep what was heard for the next start."""
+        self.store.state.set_meta(HEARD, msgspec.json.encode(self.heard).decode())
 
     def accepted(self, answer: Answer, seconds: float) -> None:
         """Count what became of the body of a request, after so many seconds."""
@@ -98,21 +115,25 @@ class Observe:
             if row.alert.change == "opened":
                 self.metrics.alerts.delivery_delay.labels(sink).observe(_since(row.alert, now))
 
-    def measure(self, folding: Folding, outbox: Outbox) -> None:
-        """Bring gauges up to date. Raises StoreError."""
-        journal, now, lag = self.store.journal, self.clock.now(), self.lag(folding)
+    def measure(self, reading: Reading, folding: Folding, sinks: Sequence[str]) -> None:
+        """Bring gauges up to date."""
+        journal, now, lag = self.store.journal, self.clock.now(), self.lag(reading)
         self.metrics.journal.bytes.set(journal.used)
         self.metrics.journal.waiting.set(max(0, journal.depth(folding.offset)))
         self.metrics.journal.oldest.set(lag)
         self.metrics.fold.lag.set(lag)
-        self._snapshot()
+        self.metrics.fold.memory.set(reading.memory)
+        if reading.snapshot is not None:
+            taken, size = reading.snapshot
+            self.metrics.fold.snapshot.set(taken)
+            self.metrics.fold.snapshot_bytes.set(size)
         self.metrics.fold.restarts.inc(folding.restarts - self._restarts)
         self._restarts = folding.restarts
-        self._sinks(outbox.names, now)
+        self._sinks(sinks, reading.depths, now)
 
-    def _sinks(self, names: Sequence[str], now: int) -> None:
+    def _sinks(self, names: Sequence[str], left: Mapping[str, Depth], now: int) -> None:
         """Tell of every sink that is configured, or that something is left of."""
-        depths = {**dict.fromkeys(names, NOTHING), **self.store.state.outbox_depth()}
+        depths = {**dict.fromkeys(names, NOTHING), **left}
         alerts = self.metrics.alerts
         for gauge in (alerts.waiting, alerts.waiting_bytes, alerts.oldest, alerts.buried):
             gauge.clear()
@@ -128,19 +149,9 @@ class Observe:
             alerts.oldest.labels(sink).set(max(0.0, (now - since) / SECOND))
         self._depths = depths
 
-    def _snapshot(self) -> None:
-        newest = max(self.store.snapshots.directory.glob("*.snap"), default=None)
-        with suppress(OSError):  # it may just have gone for a newer one
-            if newest is not None:
-                status = newest.stat()
-                self.metrics.fold.snapshot.set(status.st_mtime)
-                self.metrics.fold.snapshot_bytes.set(status.st_size)
-
-    def lag(self, folding: Folding) -> float:
-        """Give the age in seconds of the oldest entry that is not folded, 0 where all are. Raises StoreError."""
-        journal = self.store.journal
-        oldest = journal.received_after(folding.offset) if journal.depth(folding.offset) > 0 else None
-        return max(0.0, (self.clock.now() - oldest) / SECOND) if oldest else 0.0
+    def lag(self, reading: Reading) -> float:
+        """Give the age in seconds of the oldest entry that is not folded, 0 where all are."""
+        return 0.0 if reading.since is None else max(0.0, (self.clock.now() - reading.since) / SECOND)
 
 
 def _since(alert: Alert, now: int) -> float:

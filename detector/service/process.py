@@ -47,6 +47,11 @@ class FoldProcess:
             os.close(theirs)
         return cls(process, reader, pipe)
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def send(self, message: ToFold) -> None:
         """Say something, unless it is gone."""
         stdin = self._process.stdin

@@ -1,78 +1,108 @@
-"""Reading settings and rules anew: what is wrong is refused as a whole, and what runs goes on."""
+"""Going on with other settings and rules: what is wrong is refused as a whole, and what runs goes on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from hashlib import sha256
-from pathlib import Path
-from typing import Any
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
-from detector.config import RulesSettings, Settings, load
-from detector.entries import control_body
-from detector.listen import Certificates
-from detector.pipeline import builtin_rules, rule_files
-from detector.record import Rules
-from detector.sigma.load import RuleSet
-from detector.sigma.load import load as load_rules
+from detector.errors import RedshankError
+from detector.metrics import Metrics
+from detector.outbox import Outbox
+from detector.record import Control, Rules
+from detector.service.configuration import RULES, Configuration, digest_of
+from detector.service.logs import set_up
+from detector.service.notify import notify
+from detector.sinks import AnySink
+from detector.sources.webhook import Webhook
+from detector.store.alerts import Wanted
+from detector.store.state import State
+from detector.web import Web
 
-RULES = "rules"
-"""Under this name the state keeps the digest of the rules that the journal was told of last."""
+WATCH = 5.0
+"""Seconds between two looks at the files of settings and rules."""
+MOST_OPEN = 100_000
 
-
-def digest_of(rules: Rules) -> str:
-    """Give what tells rules from others."""
-    return sha256(control_body(rules)).hexdigest()
-
-
-def rules_of(settings: RulesSettings) -> Rules:
-    """Read the rules that are to run, and make sure that they can. Raises RuleError."""
-    return loaded(settings)[0]
-
-
-def loaded(settings: RulesSettings) -> tuple[Rules, RuleSet]:
-    """Give the rules that are to run, as text and ready. Raises RuleError."""
-    rules = Rules(tuple(rule_files(settings.paths, builtin=settings.builtin)), tuple(settings.packs))
-    return rules, load_rules(rules.files, rules.packs)
+log = logging.getLogger(__name__)
 
 
-def check(file: Path | None, flags: dict[str, Any] | None = None) -> Iterator[str]:
-    """Read everything a start reads; gives what there is to say. Raises ConfigError and RuleError."""
-    settings = load(file, flags)
-    rules, ready = loaded(settings.rules)
-    for part in (settings.webhook, settings.web):
-        if part.tls is not None:
-            Certificates(part.tls)
-    count = len(ready.infos())
-    yield f"settings: {file or 'defaults'}: fine"
-    yield f"rules: {count} rules and correlations of {', '.join(rules.packs)}"
-    yield f"webhook: {settings.webhook.listen}, {'TLS' if settings.webhook.tls else 'no TLS'}"
-    yield f"sinks: {sinks_of(settings)}"
+class Reload:
+    """The configuration in use, and the parts that can change while they run."""
 
+    def __init__(
+        self,
+        configuration: Configuration,
+        webhook: Webhook,
+        web: Web,
+        outbox: Outbox,
+        state: State,
+        control: Callable[[Control], Awaitable[None]],
+        metrics: Metrics,
+    ) -> None:
+        self.configuration = configuration
+        self._webhook, self._web, self._outbox, self._state = webhook, web, outbox, state
+        self._control, self._metrics = control, metrics
 
-def sinks_of(settings: Settings) -> str:
-    """Say where alerts go."""
-    named = [
-        f"{sink.name} ({type(sink).model_fields['type'].default}, {sink.min_level.name} and above)"
-        for sink in settings.sinks
-    ]
-    return ", ".join(named) or "none; alerts stay in the state"
+    async def begin(self) -> None:
+        """Have the sinks and the rules that the configuration names."""
+        await self._use_sinks(self.configuration.settings.sinks)
+        await self._use_rules(self.configuration.rules)
 
+    async def watch(self, asked: asyncio.Event) -> None:
+        """Reload when files change, or when somebody asks for it."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WATCH):
+                    await asked.wait()
+            changed = await asyncio.to_thread(self.configuration.changed)
+            if changed or asked.is_set():
+                asked.clear()
+                await self.take()
 
-Stamp = tuple[tuple[str, int, int], ...]
+    async def take(self) -> None:
+        """Take over new settings and rules, all or none of them."""
+        notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        before = self.configuration.settings
+        try:
+            fresh = await asyncio.to_thread(self.configuration.again)
+            await self._take_over(fresh)
+        except Exception as error:  # whatever is wrong with new files, it must not end what runs
+            self._metrics.reloads.labels("refused").inc()
+            log.error("the new configuration is refused, the old one goes on: %s", error)
+        else:
+            self.configuration, settings = fresh, fresh.settings
+            if settings.data_dir != before.data_dir or settings.store != before.store:
+                log.warning("data_dir and store change at the next start only")
+            set_up(settings.log)
+            self._metrics.reloads.labels("taken").inc()
+            log.info("the configuration was read again: %d sinks", len(settings.sinks))
+        notify("READY=1")
 
+    async def _take_over(self, fresh: Configuration) -> None:
+        """Use another configuration. When a part refuses its own, those before it go back to what they had."""
+        before, settings = self.configuration.settings, fresh.settings
+        try:
+            self._webhook.reload(settings.webhook)
+            self._web.reload(settings.web)
+            await self._use_rules(fresh.rules)
+        except RedshankError:
+            with suppress(RedshankError):
+                self._webhook.reload(before.webhook)
+            with suppress(RedshankError):
+                self._web.reload(before.web)
+            raise
+        if settings.sinks != before.sinks:
+            await self._use_sinks(settings.sinks)
 
-def stamp(config: Path | None, settings: Settings) -> Stamp:
-    """Give what changes when a file of the settings or of the rules does: paths, times and sizes."""
-    paths = [config] if config else []
-    roots = [*settings.rules.paths, *([builtin_rules()] if settings.rules.builtin else [])]
-    for root in roots:
-        paths += sorted(root.rglob("*.y*ml")) if root.is_dir() else [root]
-    return tuple(_state(path) for path in paths)
+    async def _use_sinks(self, sinks: Sequence[AnySink]) -> None:
+        opened = await asyncio.to_thread(self._state.alerts, Wanted(status="open"), MOST_OPEN)
+        await self._outbox.configure(sinks, [one.alert for one in opened])
 
-
-def _state(path: Path) -> tuple[str, int, int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return str(path), 0, -1
-    return str(path), status.st_mtime_ns, status.st_size
+    async def _use_rules(self, rules: Rules) -> None:
+        """Tell the journal of the rules, unless it was told of these last."""
+        digest = digest_of(rules)
+        if await asyncio.to_thread(self._state.meta, RULES) != digest:
+            await self._control(rules)
+            await asyncio.wrap_future(self._state.set_meta(RULES, digest))

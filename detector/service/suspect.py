@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from concurrent.futures import Future
 from contextlib import suppress
 from hashlib import sha256
 
@@ -37,13 +38,17 @@ class Suspect:
         """Hear that the fold begins with an entry."""
         self.tries = self.tries + 1 if offset == self.offset else 1
         self.offset = offset
-        self._remember()
+        self._remember()  # without which a death of both counts less
 
-    def survived(self, offset: int) -> None:
-        """Hear that the fold has come to an offset."""
+    async def survived(self, offset: int) -> None:
+        """Hear that the fold has come to an offset; that is on the disk when this returns.
+
+        Whatever ends the daemon after that was not of the fold's doing.
+        """
         if self.tries and offset >= self.offset:
             self.offset, self.tries = -1, 0
-            self._remember()
+            with suppress(StoreError):
+                await asyncio.wrap_future(self._remember())
 
     async def pass_over(self) -> bool:
         """Have the entry passed over, if it has been begun too often; tells whether it was."""
@@ -58,9 +63,8 @@ class Suspect:
         log.error("%s (cluster %s, %s events)", reason, entry.cluster or "none", entry.events)
         digest = sha256(entry.body).hexdigest()
         self._state.dead_letter("body", entry.cluster, reason, sha256=digest, length=len(entry.body))
-        self.survived(self.offset)
+        await self.survived(self.offset)
         return True
 
-    def _remember(self) -> None:
-        with suppress(StoreError):  # without it a death of both counts less
-            self._state.set_meta(SUSPECT, f"{self.offset} {self.tries}")
+    def _remember(self) -> Future[None]:
+        return self._state.set_meta(SUSPECT, f"{self.offset} {self.tries}")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 
-from detector.errors import StoreError
+from detector.errors import InUseError, StoreError
 from detector.store import restoring
 from detector.store.database import START_OVER, explained
 from detector.store.journal import KEEP as JOURNAL_KEEP
@@ -49,7 +50,7 @@ class Lock:
     """Held by the one process that may write in a data directory. The system frees it when the process is gone."""
 
     def __init__(self, path: Path) -> None:
-        """Raises StoreError when another process holds it."""
+        """Raises InUseError when another process holds it."""
         with explained(path):
             self._handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             try:
@@ -57,7 +58,7 @@ class Lock:
             except BlockingIOError:
                 holder = os.read(self._handle, 20).decode("ascii", "replace").strip() or "unknown"
                 os.close(self._handle)
-                raise StoreError(
+                raise InUseError(
                     f"{path.parent} is in use by another redshank (process {holder}): stop it, or use another directory"
                 ) from None
             os.ftruncate(self._handle, 0)
@@ -82,7 +83,9 @@ class Store:
         journal_keep: int = JOURNAL_KEEP,
         alerts_keep: int = ALERTS_KEEP,
     ) -> None:
-        """Open the store; a new one in a directory with nothing in it, which is made when missing. Raises StoreError.
+        """Open the store; a new one in a directory with nothing in it, which is made when missing.
+
+        Raises StoreError, InUseError while another process has it.
 
         The limit is in bytes, the others are in microseconds.
         """
@@ -90,8 +93,8 @@ class Store:
         with explained(directory):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with ExitStack() as undo:
-            lock = Lock(layout.lock)
-            undo.callback(lock.close)
+            self._lock = Lock(layout.lock)
+            undo.callback(self._lock.close)
             if restoring.unfinished(directory):
                 log.warning("%s: a restore was interrupted, and is being finished", directory)
                 with explained(directory):
@@ -106,11 +109,17 @@ class Store:
             undo.callback(self.journal.close)
             self.snapshots = Snapshots(layout.snapshots)
             _refuse_mixture(self)
-            self._undo = undo.pop_all()
+            undo.pop_all()
 
-    def close(self) -> None:
-        """Write what was submitted, close everything, and free the lock. Raises StoreError when the disk hangs."""
-        self._undo.close()
+    def close(self, timeout: float = 30.0) -> None:
+        """Write what was submitted, close everything, and free the lock.
+
+        Raises StoreError when the disk hangs for so many seconds.
+        """
+        end = monotonic() + timeout
+        with closing(self._lock), ExitStack() as both:
+            both.callback(lambda: self.state.close(max(0.0, end - monotonic())))
+            self.journal.close(timeout)
 
     def __enter__(self) -> Store:
         return self

@@ -27,6 +27,8 @@ MAX_WAITING = 64 << 20
 """Bytes of bodies that may wait for the disk; more would only fill the memory."""
 PRUNED_AT_ONCE = 64
 """Entries that go in one transaction: what is to be appended waits for it."""
+AMPLE, SCARCE = 3 / 4, 7 / 8
+"""Shares of the room that the journal has: the one it is pruned to, and the one at which that is urgent."""
 COMPRESSION = 1
 """zstd level. It makes 1/16 of real events, for less CPU than SQLite needs to write what it saves."""
 _SKIP = 'UPDATE entries SET kind = ? WHERE "offset" = ?'
@@ -99,7 +101,7 @@ class Journal:
     def prune(self, upto: int) -> Future[int]:
         """Let entries go that nobody needs any more, those up to an offset; gives how many went.
 
-        The oldest go while the journal uses more than three quarters of the room it has, and those older than ``keep``.
+        The oldest go while the journal uses more than `AMPLE` of the room it has, and those older than ``keep``.
         The newest entry stays in any case: its offset must not be used again.
         """
         done: Future[int] = Future()
@@ -131,6 +133,12 @@ class Journal:
         with self._lock:
             refusal = self._refusal(0)
         return "" if refusal is None else str(refusal)
+
+    @property
+    def pressed(self) -> bool:
+        """Whether so little room is left that what is folded should go soon, and not when the next snapshot is due."""
+        with self._lock:
+            return self.used + self._waiting > min(self._capacity()) * SCARCE
 
     def close(self, timeout: float = 30.0) -> None:
         """Write what was appended, and close. Raises StoreError when the disk hangs."""
@@ -184,7 +192,7 @@ class Journal:
         newest = 'SELECT received_at FROM entries WHERE "offset" = ?'
         (now,) = connection.execute(newest, (self.last,)).fetchone() or (0,)
         oldest = 'SELECT "offset", received_at, length(body) FROM entries WHERE "offset" <= ? ORDER BY "offset" LIMIT ?'
-        excess = self.used - min(self._capacity()) * 3 // 4
+        excess = self.used - min(self._capacity()) * AMPLE
         going: list[int] = []
         for offset, received_at, size in connection.execute(oldest, (min(upto, self.last - 1), PRUNED_AT_ONCE)):
             if excess <= 0 and received_at >= now - self.keep:

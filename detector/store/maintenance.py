@@ -69,8 +69,7 @@ def _copy(source: Layout, target: Layout) -> None:
     with ExitStack() as opened:
         state = _at_one_moment(source.state, opened)
         emitted = int((state.execute("SELECT value FROM meta WHERE key = ?", (EMITTED,)).fetchone() or (-1,))[0])
-        kept = Snapshots(source.snapshots).readable()
-        newest = next(((offset, body) for offset, body in kept if offset <= emitted), None)
+        newest = Snapshots(source.snapshots).newest(emitted)
         journal = _at_one_moment(source.journal, opened)
         (first,) = journal.execute('SELECT min("offset") FROM entries').fetchone()
         if (first or 0) > (newest[0] if newest else -1) + 1:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+import sys
 from hashlib import blake2b
 from pathlib import Path
 
@@ -38,17 +38,18 @@ class Snapshots:
         """Give the offset of the oldest snapshot; the journal after it is still needed."""
         return next(iter(self.offsets()), None)
 
-    def newest(self) -> tuple[int, bytes] | None:
-        """Give the newest snapshot that can be read, and its offset."""
-        return next(self.readable(), None)
+    def newest(self, upto: int = sys.maxsize) -> tuple[int, bytes] | None:
+        """Give the newest snapshot that can be read, and its offset; none after ``upto``.
 
-    def readable(self) -> Iterator[tuple[int, bytes]]:
-        """Give snapshots with their offsets, newest first; damaged ones are passed over, with a word in the log."""
+        Damaged ones are passed over, with a word in the log.
+        """
         for offset in reversed(self.offsets()):
             try:
-                yield offset, self.read(offset)
+                if offset <= upto:
+                    return offset, self.read(offset)
             except StoreError as error:
                 log.error("a snapshot is passed over: %s", error)
+        return None
 
     def read(self, offset: int) -> bytes:
         """Give one snapshot. Raises StoreError when it is damaged or missing."""

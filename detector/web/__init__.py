@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from detector.web.backend import Backend, Heard, Redelivery, Status
+from detector.web.api import Api
+from detector.web.backend import Backend, Heard, Probed, Redelivery, Status
 from detector.web.server import Web
 
-__all__ = ["Backend", "Heard", "Redelivery", "Status", "Web"]
+__all__ = ["Api", "Backend", "Heard", "Probed", "Redelivery", "Status", "Web"]

@@ -120,11 +120,11 @@ class Api:
 
     async def health(self, request: web.Request) -> web.Response:
         """Say what is wrong with which part."""
-        return in_json({"ready": self.backend.ready() or "yes", "troubles": dict(self.backend.health())})
+        return in_json({"ready": self.backend.ready() or "yes", "troubles": dict(await self.backend.health())})
 
     async def status(self, request: web.Request) -> web.Response:
         """Say what runs, and how far it is."""
-        status = self.backend.status()
+        status = await self.backend.status()
         clusters = {name: heard and _written(heard) for name, heard in status.clusters.items()}
         outbox = {name: _written(depth) for name, depth in status.outbox.items()}
         return in_json({**_written(status), "clusters": clusters, "outbox": outbox})

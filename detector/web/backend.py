@@ -60,20 +60,24 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """How often the fold process died since the start."""
 
 
-class Backend(Protocol):
-    """The daemon. Its methods raise StoreError while the store has no room or a fault."""
+class Probed(Protocol):
+    """Whatever a service manager asks how it is."""
 
     def ready(self) -> str:
         """Give "" while batches can be accepted, else the reason why not, in words fit for anybody."""
 
-    def health(self) -> Mapping[str, str]:
+    async def measure(self) -> None:
+        """Bring gauges up to date: they are about to be read. Raises StoreError."""
+
+
+class Backend(Probed, Protocol):
+    """The daemon. Its methods raise StoreError while the store has no room or a fault."""
+
+    async def health(self) -> Mapping[str, str]:
         """Give what troubles which part; nothing when all is well."""
 
-    def status(self) -> Status:
+    async def status(self) -> Status:
         """Give what runs, and how far it is."""
-
-    def measure(self) -> None:
-        """Bring gauges up to date: they are about to be read."""
 
     def now(self) -> int:
         """Give the time (microseconds)."""

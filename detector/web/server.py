@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -15,8 +15,8 @@ from detector.errors import ConfigError, RedshankError, StoreError
 from detector.listen import Address, Certificates, Listener, is_loopback
 from detector.listen.connection import LOCAL, answer, connection_of
 from detector.listen.settings import bearer, matches
-from detector.web.api import Api, ApiError, in_json
-from detector.web.backend import Backend
+from detector.web.api import ApiError, in_json
+from detector.web.backend import Probed
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +34,11 @@ class Web:
     :raises ConfigError: it would be open to other machines without TLS.
     """
 
-    def __init__(self, settings: WebSettings, backend: Backend, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, settings: WebSettings, probed: Probed, registry: CollectorRegistry, api: Sequence[web.RouteDef] = ()
+    ) -> None:
         _check(settings)
-        self.settings, self.backend, self.registry = settings, backend, registry
+        self.settings, self.probed, self.registry, self.api = settings, probed, registry, api
         self._runner: web.AppRunner | None = None
         self._listener: Listener | None = None
 
@@ -52,7 +54,7 @@ class Web:
                 web.get("/healthz", self._alive),
                 web.get("/readyz", self._ready),
                 web.get("/metrics", self._metrics),
-                *Api(self.backend).routes(),
+                *self.api,
             ]
         )
         self._runner = web.AppRunner(app)
@@ -86,6 +88,12 @@ class Web:
             self._listener.limits = settings
             if changed:
                 self._listener.use(certificates)
+
+    @property
+    def url(self) -> str:
+        """Where it listens first, without a path."""
+        where = self.addresses[0] if self.addresses else self.settings.address
+        return f"{'https' if self.settings.tls else 'http'}://{where}"
 
     @property
     def addresses(self) -> list[Address]:
@@ -131,11 +139,14 @@ class Web:
         return answer(200, "alive\n")
 
     async def _ready(self, request: web.Request) -> web.StreamResponse:
-        reason = self.backend.ready()
+        reason = self.probed.ready()
         return answer(503, f"not ready: {reason}\n") if reason else answer(200, "ready\n")
 
     async def _metrics(self, request: web.Request) -> web.StreamResponse:
-        self.backend.measure()
+        try:
+            await self.probed.measure()
+        except StoreError as error:  # what is counted in memory is worth the more now
+            log.error("metrics of the store are old: %s", error)
         encode, kind = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(self.registry), headers={"Content-Type": kind})
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
@@ -13,12 +15,12 @@ from typing import Any
 import pytest
 import yaml
 
-from detector.config import load
 from detector.errors import StoreFullError
 from detector.listen.settings import hash_token
 from detector.service import daemon as module
-from detector.service.daemon import Daemon
-from detector.service.reload import rules_of
+from detector.service.configuration import Configuration
+from detector.service.daemon import Daemon, Signals
+from detector.service.readings import Reading
 from detector.store.alerts import AT_ONCE
 from tests.daemon import bodies
 from tests.support import raw
@@ -37,14 +39,13 @@ def written(folder: Path, **settings: Any) -> Path:
 
 @asynccontextmanager
 async def running(file: Path) -> AsyncIterator[Daemon]:
-    settings = load(file)
-    daemon = Daemon(settings, rules_of(settings.rules), file, {})
+    daemon = Daemon(Configuration(file, {}), Signals(asyncio.Event(), asyncio.Event()))
     task = asyncio.create_task(daemon.run())
     await asyncio.wait_for(daemon.folding.ready.wait(), 60)
     try:
         yield daemon
     finally:
-        daemon.stopping.set()
+        daemon.signals.stopping.set()
         await asyncio.wait_for(task, 60)
 
 
@@ -70,7 +71,6 @@ def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # what the killed fold had still to say
 def test_it_stops_though_alerts_cannot_be_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         async with running(written(tmp_path)) as daemon:
@@ -97,12 +97,12 @@ def test_settings_of_which_a_part_is_refused_change_no_part(tmp_path: Path) -> N
 
     async def scenario() -> None:
         async with running(written(tmp_path, webhook=tokens("old"))) as daemon:
-            before = daemon.settings
+            before = daemon.reload.configuration.settings
             written(tmp_path, webhook=tokens("new"), web={"listen": "127.0.0.1:1"})
-            await daemon._reload()
+            await daemon.reload.take()
             assert daemon.webhook.settings == before.webhook
             assert daemon.web.settings == before.web
-            assert daemon.settings is before
+            assert daemon.reload.configuration.settings is before
 
     run(scenario)
 
@@ -113,8 +113,8 @@ def test_a_reload_that_fails_in_an_unforeseen_way_ends_nothing(tmp_path: Path, m
 
     async def scenario() -> None:
         async with running(written(tmp_path)) as daemon:
-            monkeypatch.setattr(module, "load", fails)
-            await daemon._reload()
+            monkeypatch.setattr(daemon.reload.configuration, "again", fails)
+            await daemon.reload.take()
             refused = daemon.metrics.registry.get_sample_value
             assert refused("redshank_config_reloads_total", {"outcome": "refused"}) == 1
 
@@ -130,7 +130,7 @@ def test_a_changed_sink_goes_on_repeating_open_alerts(tmp_path: Path, monkeypatc
                 "detector.sinks.alertmanager.Alertmanager.resume", lambda _, alerts: told.append(len(alerts))
             )
             written(tmp_path, sinks=[{**MANAGER, "batch_size": 7}])
-            await daemon._reload()
+            await daemon.reload.take()
             assert told == [len(daemon.store.state.alerts())]
             assert told > [0]
 
@@ -196,12 +196,92 @@ def test_metrics_tell_of_commits_bodies_and_snapshots(tmp_path: Path, monkeypatc
             monkeypatch.setattr(daemon.store.journal, "append", lambda *_, **__: full())
             assert (await daemon.webhook.accept("prod", BODY, "here")).status == 429
             monkeypatch.undo()
-            daemon.backend.measure()
+            await daemon.backend.measure()
             value = daemon.metrics.registry.get_sample_value
             assert value("redshank_journal_commit_seconds_count") == 1
             assert value("redshank_journal_full_total") == 1
             assert value("redshank_dead_letters_total", {"kind": "body"}) == 1
             assert (value("redshank_snapshot_timestamp_seconds") or 0) > 0
             assert (value("redshank_snapshot_bytes") or 0) > 0
+
+    run(scenario)
+
+
+def test_a_disk_that_is_slow_to_read_keeps_no_api_server_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        async with running(written(tmp_path)) as daemon:
+            reading, go_on = threading.Event(), threading.Event()
+            whole = daemon.readings._read
+
+            def slow(*given: Any) -> Reading:
+                reading.set()
+                assert go_on.wait(60)
+                return whole(*given)
+
+            monkeypatch.setattr(daemon.readings, "_read", slow)
+            asked = [asyncio.create_task(one) for one in (daemon.backend.measure(), daemon.backend.status())]
+            await asyncio.to_thread(reading.wait, 60)
+            await take(daemon)
+            assert not any(one.done() for one in asked)
+            go_on.set()
+            await asyncio.gather(*asked)
+
+    run(scenario)
+
+
+def test_the_journal_is_relieved_while_nothing_makes_it_full_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        async with running(written(tmp_path, store={"snapshot_every": "10m"})) as daemon:
+            journal = daemon.store.journal
+            await take(daemon, bodies([raw(n, userAgent=str(n) * 50) for n in range(2000)], 2000)[0])
+            scarce = journal.used * 9 // 8
+            monkeypatch.setattr(journal, "_capacity", lambda: (journal.limit, scarce))
+            assert journal.pressed
+            assert not journal.trouble()
+            await take(daemon)
+            await until(lambda: not journal.pressed)
+            assert daemon.store.snapshots.offsets()
+
+    run(scenario)
+
+
+def test_a_batch_that_is_put_off_makes_room_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        async with running(written(tmp_path, store={"snapshot_every": "10m"})) as daemon:
+            journal = daemon.store.journal
+            await take(daemon, bodies([raw(n, userAgent=str(n) * 50) for n in range(2000)], 2000)[0])
+            scarce = journal.used * 2 // 3
+            monkeypatch.setattr(journal, "_capacity", lambda: (journal.limit, scarce))
+            assert (await daemon.webhook.accept("prod", BODY, "here")).status == 429
+            await until(lambda: not journal.trouble())
+            await take(daemon)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://0.0.0.0:8889", socket.gethostname()),
+        ("https://[::]:8889", socket.gethostname()),
+        ("http://:8889", socket.gethostname()),
+        ("http://127.0.0.1:8889", "127.0.0.1"),
+        ("https://[::1]:8889", "[::1]"),
+        ("https://redshank.example:8889", "redshank.example"),
+    ],
+)
+def test_where_it_listens_is_told_as_others_reach_it(url: str, host: str) -> None:
+    assert module._shown(url) == f"{url.partition(':')[0]}://{host}:8889"
+
+
+def test_the_fold_tells_how_much_memory_it_holds(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(written(tmp_path)) as daemon:
+            await daemon.backend.measure()
+            assert (daemon.metrics.registry.get_sample_value("redshank_fold_memory_bytes") or 0) > 1 << 20
 
     run(scenario)

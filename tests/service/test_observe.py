@@ -85,7 +85,7 @@ def test_a_test_is_no_sign_of_life_and_counts_as_a_batch(observed: Observed) -> 
 
 def measured(observed: Observed, *sinks: str) -> dict[tuple[str, str], float]:
     """Give what metrics say of sinks, when these are configured."""
-    observed.observe._sinks(sinks, observed.now)
+    observed.observe._sinks(sinks, observed.observe.store.state.outbox_depth(), observed.now)
     samples = (sample for family in observed.metrics.registry.collect() for sample in family.samples)
     return {(one.name, one.labels["sink"]): one.value for one in samples if "sink" in one.labels}
 
@@ -112,3 +112,19 @@ def test_what_gave_way_and_what_is_lost_is_counted_once(observed: Observed, monk
     assert told["redshank_displaced_deliveries_total", "siem"] == 5
     assert told["redshank_lost_deliveries_total", "siem"] == 3
     assert told["redshank_buried_deliveries", "siem"] == 2
+
+
+@pytest.mark.parametrize(
+    ("clusters", "days", "known"), [((), 0, True), (("prod",), 90, True), ((), 8, False), (("other",), 0, False)]
+)
+def test_after_a_restart_it_knows_when_clusters_were_heard(
+    observed: Observed, clusters: tuple[str, ...], days: int, known: bool
+) -> None:
+    heard = observed.journaled(aged(observed, 2))
+    observed.observe.remember()
+    observed.observe.store.state.set_meta("x", "y").result(20)
+    again = Observed(observed.observe.store)
+    again.clock.time += days * 86_400
+    again.observe.recall(clusters)
+    assert again.observe.heard == ({"prod": heard} if known else {})
+    assert again.shown("redshank_last_batch_timestamp_seconds") == (observed.now / SECOND if known else None)

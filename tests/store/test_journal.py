@@ -356,3 +356,27 @@ def test_futures_of_one_s_own_can_be_cancelled(journal: Journal) -> None:
     assert future.cancel()
     held.release()
     assert append(journal).offset == 1
+
+
+def test_it_is_pressed_before_it_is_full_and_no_more_once_it_is_pruned(path: Path) -> None:
+    with closing(Journal(path, 4 << 20)) as journal:
+        while not journal.pressed:
+            append(journal, INCOMPRESSIBLE)
+        assert journal.last > 10
+        assert not journal.trouble()
+        journal.prune(journal.last).result(WAIT)
+        assert journal.pressed is False
+
+
+def test_what_is_passed_over_keeps_its_place_and_its_body(path: Path, journal: Journal) -> None:
+    for body in (b"a", b"", b"c"):
+        append(journal, body)
+    assert journal.pass_over(1).result(WAIT).kind == "batch"
+    with closing(JournalReader(path)) as reader:
+        assert [(entry.kind, entry.body) for entry in reader.after(-1)] == [
+            ("batch", b"a"),
+            ("passed over", b""),
+            ("batch", b"c"),
+        ]
+    with pytest.raises(StoreError, match="has no entry 3"):
+        journal.pass_over(3).result(WAIT)

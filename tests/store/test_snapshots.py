@@ -87,3 +87,9 @@ def test_a_full_disk_leaves_all_as_it_was(tmp_path: Path) -> None:
         assert names(snapshots) == ["00000000000000000001.snap"]
         snapshots.add(3, b"three")
         assert snapshots.newest() == (3, b"three")
+
+
+def test_the_newest_up_to_an_offset_is_given(snapshots: Snapshots) -> None:
+    for offset in (3, 6, 9):
+        snapshots.add(offset, b"%d" % offset)
+    assert [snapshots.newest(upto) for upto in (2, 3, 8, 9)] == [None, (3, b"3"), (6, b"6"), (9, b"9")]

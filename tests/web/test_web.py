@@ -20,7 +20,7 @@ from detector.metrics import Metrics
 from detector.store.alerts import StoredAlert, Wanted
 from detector.store.dead_letters import DeadLetter
 from detector.store.deliveries import NOTHING, Depth, Outstanding
-from detector.web import Heard, Redelivery, Status, Web
+from detector.web import Api, Heard, Redelivery, Status, Web
 from tests.encodings.making import START, alert
 from tests.listen.talking import Authority, Client, Reply, client, request, run
 
@@ -48,10 +48,10 @@ class Fake:
     def ready(self) -> str:
         return self.trouble
 
-    def health(self) -> Mapping[str, str]:
+    async def health(self) -> Mapping[str, str]:
         return {"sink siem": "connection refused"}
 
-    def status(self) -> Status:
+    async def status(self) -> Status:
         heard = Heard(NOW, 1.5)
         return Status(
             version="1.2.3",
@@ -71,7 +71,7 @@ class Fake:
             restarts=0,
         )
 
-    def measure(self) -> None:
+    async def measure(self) -> None:
         self.measured += 1
 
     def now(self) -> int:
@@ -117,7 +117,7 @@ class Fake:
 @asynccontextmanager
 async def serving(fake: Fake, local: Path | None = None, **settings: Any) -> AsyncIterator[tuple[Web, Address]]:
     whole = WebSettings.model_validate({"listen": "127.0.0.1:0", **settings})
-    web = Web(whole, fake, Metrics("1.2.3").registry)
+    web = Web(whole, fake, Metrics("1.2.3").registry, Api(fake).routes())
     await web.start(local)
     try:
         yield web, web.addresses[0]

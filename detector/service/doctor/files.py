@@ -14,7 +14,7 @@ from detector.errors import RuleError, StoreError
 from detector.event import DAY, EPOCH, MICROSECOND
 from detector.report.doctor import Check, broken, ok, warning
 from detector.report.words import count, duration, size
-from detector.service.reload import digest_of, loaded
+from detector.service.configuration import digest_of, loaded
 from detector.sinks.settings import TEST_RULE
 from detector.store.directory import Layout
 from detector.store.journal import RESERVE

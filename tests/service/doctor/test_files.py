@@ -16,8 +16,8 @@ import yaml
 from detector.config import Settings
 from detector.event import DAY, SECOND
 from detector.report.doctor import Check
+from detector.service.configuration import digest_of, rules_of
 from detector.service.doctor import files
-from detector.service.reload import digest_of, rules_of
 from detector.store.journal import RESERVE, Journal
 from tests.store.making import NOW, append
 from tests.support import rule
