@@ -9,11 +9,12 @@ from detector.event import Event, ObjectRef
 from detector.fields.body import dig, elements, mapping, text
 from detector.fields.facts import Binding
 from detector.fields.rbac import username_of
-from detector.fields.request import MOST_PATHS, object_name, patch_paths, stated
+from detector.fields.request import MOST_PATHS, patch_paths, stated
+from detector.memory.bodies import after, created_at, name_of
 from detector.memory.grants import Grants, reason_of
 from detector.memory.powers import EVERYTHING, words
 from detector.memory.roles import Roles
-from detector.memory.subject import RBAC, WRITES, Places, Subject, after, begun, created_at, key_of, known_as
+from detector.memory.subject import RBAC, WRITES, Places, Subject, begun, key_of, known_as
 from detector.memory.table import Table
 
 SIZE = 10_000
@@ -77,7 +78,7 @@ class Bindings(Subject):
 
     def learn(self, event: Event, ref: ObjectRef, now: int) -> None:
         """Take in a write to a binding."""
-        name: str | None = object_name(event)
+        name = name_of(event, ref)
         if name is None:
             return
         key = key_of(ref.namespace, name)

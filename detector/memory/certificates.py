@@ -8,9 +8,10 @@ from detector.event import Event, ObjectRef
 from detector.fields.body import dig, elements, mapping, text, texts
 from detector.fields.credentials import csr_requester, csr_signer, csr_subject, subject_of
 from detector.fields.facts import CertificateRequest, Identity
-from detector.fields.request import object_name, stated
+from detector.fields.request import stated
+from detector.memory.bodies import after, created_at, name_of
 from detector.memory.risk import few
-from detector.memory.subject import Places, Subject, after, author, begun, created_at, key_of, shown
+from detector.memory.subject import Places, Subject, author, begun, key_of, shown
 from detector.memory.table import Table
 
 SIZE = 2_000
@@ -44,13 +45,14 @@ class Certificates(Subject):
 
     def watch(self, event: Event, now: int) -> None:
         """Take in that an identity is used."""
-        if not self.identities or event.user is None or event.user.username is None:
+        waiting = self.identities.established or self.identities.probation
+        if not waiting or event.user is None or event.user.username is None:
             return
         self.identities.pop(key_of(event.user.username))
 
     def learn(self, event: Event, ref: ObjectRef, now: int) -> None:
         """Take in a write to a certificate request, or its approval."""
-        name: str | None = object_name(event)
+        name = name_of(event, ref)
         key = key_of(name)
         known, body = self.table.get(key), after(event)
         if event.verb == "delete":

@@ -37,11 +37,8 @@ class Grants(Subject):
 
     def watch(self, event: Event, now: int) -> None:
         """Take in that a grant is used."""
-        if event.annotations is None or not self.table:
-            return
-        reason = event.annotations.get(REASON)
-        if reason and (reason,) in self.table:
-            self.table.pop((reason,))
+        if event.annotations is not None and (self.table.established or self.table.probation):
+            self.table.pop((event.annotations.get(REASON),))
 
 
 def reason_of(namespace: str | None, binding: str, role: tuple[str, str], subject: dict[str, Any]) -> str:

@@ -9,9 +9,9 @@ from detector.event import Event, ObjectRef
 from detector.fields.body import dig, text
 from detector.fields.facts import Hook
 from detector.fields.network import admission_webhooks, conversion_webhooks, target_of, webhook_targets
-from detector.fields.request import object_name
+from detector.memory.bodies import KINDS, after, created_at, name_of
 from detector.memory.risk import few
-from detector.memory.subject import KINDS, WRITES, Places, Subject, after, begun, created_at, key_of
+from detector.memory.subject import WRITES, Places, Subject, begun, key_of
 from detector.memory.table import Table
 
 SIZE = 1_000
@@ -40,7 +40,7 @@ class Hooks(Subject):
 
     def learn(self, event: Event, ref: ObjectRef, now: int) -> None:
         """Take in a write to a configuration."""
-        key = key_of(ref.resource, object_name(event))
+        key = key_of(ref.resource, name_of(event, ref))
         if event.verb == "delete":
             self.table.pop(key)
             return

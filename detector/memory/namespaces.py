@@ -8,8 +8,9 @@ from detector.bounded import fit
 from detector.event import Event, ObjectRef
 from detector.fields.body import dig, elements, mapping, text
 from detector.fields.facts import Namespace
-from detector.fields.request import object_labels, object_name
-from detector.memory.subject import WRITES, Places, Subject, after, begun, created_at, key_of
+from detector.fields.request import object_labels
+from detector.memory.bodies import after, created_at, name_of
+from detector.memory.subject import WRITES, Places, Subject, begun, key_of
 from detector.memory.table import Table
 
 SIZE = 10_000
@@ -35,7 +36,7 @@ class Namespaces(Subject):
 
     def learn(self, event: Event, ref: ObjectRef, now: int) -> None:
         """Take in a write to a namespace."""
-        key = key_of(object_name(event))
+        key = key_of(name_of(event, ref))
         if event.verb == "delete":
             self.table.pop(key)
             return

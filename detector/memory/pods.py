@@ -11,9 +11,9 @@ from detector.fields.actor import actor_kind
 from detector.fields.body import dig, text
 from detector.fields.facts import Pod, Risk
 from detector.fields.pod import pod_specs
-from detector.fields.request import object_name
+from detector.memory.bodies import after, created_at, name_of
 from detector.memory.risk import account_of, both, clouded, risk_of
-from detector.memory.subject import WRITES, Places, Subject, after, author, begun, by_itself, created_at, key_of, shown
+from detector.memory.subject import WRITES, Places, Subject, author, begun, by_itself, key_of, shown
 from detector.memory.table import Table
 from detector.memory.workloads import Workloads
 
@@ -46,7 +46,7 @@ class Pods(Subject):
 
     def learn(self, event: Event, ref: ObjectRef, now: int) -> None:
         """Take in a write to a pod, or what a node or the scheduler says of it."""
-        name: str | None = object_name(event)
+        name = name_of(event, ref)
         if name is None:
             return
         key = key_of(ref.namespace, name)
@@ -119,5 +119,7 @@ def _with_more(event: Event, risk: Risk | None) -> Risk | None:
 
 def _is_final(event: Event) -> bool:
     """Tell whether a delete ends a pod at once. Others let it run for its grace period, and be entered that long."""
-    gone: bool = dig(event.response, "kind") == "Status" or dig(event.request, "gracePeriodSeconds") == 0
-    return gone or actor_kind(event) == "node"
+    if actor_kind(event) == "node":
+        return True
+    gone: bool = dig(event.request, "gracePeriodSeconds") == 0 or dig(event.response, "kind") == "Status"
+    return gone

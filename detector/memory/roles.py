@@ -9,9 +9,10 @@ from detector.event import Event, ObjectRef
 from detector.fields.body import dig, elements, mapping, text
 from detector.fields.facts import Role
 from detector.fields.rbac import rbac_rules
-from detector.fields.request import MOST_PATHS, object_name, patch_paths
+from detector.fields.request import MOST_PATHS, patch_paths
+from detector.memory.bodies import KINDS, after, created_at, name_of
 from detector.memory.powers import BUILT_IN, DANGEROUS, powers_of, words
-from detector.memory.subject import KINDS, RBAC, WRITES, Places, Subject, after, begun, created_at, key_of
+from detector.memory.subject import RBAC, WRITES, Places, Subject, begun, key_of
 from detector.memory.table import Table
 
 SIZE = 10_000
@@ -67,7 +68,7 @@ class Roles(Subject):
 
     def learn(self, event: Event, ref: ObjectRef, now: int) -> None:
         """Take in a write to a role."""
-        name: str | None = object_name(event)
+        name = name_of(event, ref)
         if name is None:
             return
         self.changes += 1

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from detector.event import LAST
+from detector.memory.bodies import KINDS
 from detector.memory.memory import Memory
-from detector.memory.subject import KINDS
 
 Entries = dict[str, list[tuple[tuple[str, ...], dict[str, Any]]]]
 """By the name of a table: keys and values."""

@@ -1,4 +1,4 @@
-"""What every subject of memory is, and what they share: who did it, what the object is now, keys of bounded length."""
+"""What every subject of memory is, and what they share: who did it, keys of bounded length."""
 
 from __future__ import annotations
 
@@ -7,37 +7,16 @@ from hashlib import blake2b
 from typing import Any, ClassVar
 
 from detector.bounded import fit
-from detector.event import Event, ObjectRef, micros
+from detector.event import Event, ObjectRef
 from detector.fields.actor import actor, actor_builtin
-from detector.fields.body import dig, elements, text
 from detector.fields.facts import Made
-from detector.fields.request import answered
+from detector.memory.bodies import created_at
 from detector.memory.table import Table
 
 LONGEST = 253
 """Longest name of Kubernetes' own; a longer text is known by its digest, and shown cut."""
 WRITES = ("create", "update", "patch", "delete")
 RBAC = "rbac.authorization.k8s.io"
-KINDS = {
-    "pods": "Pod",
-    "deployments": "Deployment",
-    "replicasets": "ReplicaSet",
-    "statefulsets": "StatefulSet",
-    "daemonsets": "DaemonSet",
-    "jobs": "Job",
-    "cronjobs": "CronJob",
-    "replicationcontrollers": "ReplicationController",
-    "roles": "Role",
-    "clusterroles": "ClusterRole",
-    "rolebindings": "RoleBinding",
-    "clusterrolebindings": "ClusterRoleBinding",
-    "namespaces": "Namespace",
-    "validatingwebhookconfigurations": "ValidatingWebhookConfiguration",
-    "mutatingwebhookconfigurations": "MutatingWebhookConfiguration",
-    "customresourcedefinitions": "CustomResourceDefinition",
-    "certificatesigningrequests": "CertificateSigningRequest",
-}
-"""The kind in the body of a write to a resource."""
 
 
 Places = Mapping[tuple[str, str], tuple[str, ...]]
@@ -110,26 +89,6 @@ def by_itself(event: Event) -> bool:
     return actor_builtin(event) is True
 
 
-def after(event: Event) -> dict[str, Any] | None:
-    """Give the whole object as a successful create, update or patch left it; None where the record lacks it.
-
-    The answer is believed only when it is of the object's own kind: a client may have asked for its metadata alone.
-    Of a create or update the request is the next best.
-    """
-    kind = KINDS.get((event.objectRef and event.objectRef.resource) or "")
-    answer = answered(event)
-    if answer is not None and answer.get("kind") == kind:
-        return answer
-    stated = event.request if event.verb in ("create", "update") else None
-    return stated if isinstance(stated, dict) and stated.get("kind") in (None, kind) else None
-
-
-def created_at(body: dict[str, Any] | None, now: int) -> int | None:
-    """Give when an object was created by the API server's own word; no later than now."""
-    time = micros(text(dig(body, "metadata", "creationTimestamp")))
-    return None if time is None else min(time, now)
-
-
 def begun(event: Event, body: dict[str, Any] | None, known: Made | None, now: int) -> dict[str, Any]:
     """Give the attributes of `Made` after a write."""
     if event.verb == "create":
@@ -137,13 +96,3 @@ def begun(event: Event, body: dict[str, Any] | None, known: Made | None, now: in
     if known is None:
         return {"at": now, "created_at": created_at(body, now)}
     return {"at": known.at, "created_at": known.created_at, "created_by": known.created_by}
-
-
-def controller_of(body: dict[str, Any] | None) -> tuple[str, str] | None:
-    """Give kind and name of the controller that an object belongs to; None when it has none."""
-    metadata = body.get("metadata") if body else None
-    for owner in elements(metadata.get("ownerReferences")) if isinstance(metadata, dict) else ():
-        kind, name = text(owner.get("kind")), text(owner.get("name"))
-        if owner.get("controller") is True and kind and name:
-            return kind, name
-    return None

@@ -10,22 +10,10 @@ from detector.event import Event, ObjectRef
 from detector.fields.body import dig, text
 from detector.fields.facts import Workload
 from detector.fields.pod import PLACES
-from detector.fields.request import MOST_PATHS, object_name, patch_paths
+from detector.fields.request import MOST_PATHS, patch_paths
+from detector.memory.bodies import KINDS, after, controller_of, created_at, name_of
 from detector.memory.risk import account_of, digest, few, registries_of, risk_of
-from detector.memory.subject import (
-    KINDS,
-    WRITES,
-    Places,
-    Subject,
-    after,
-    author,
-    begun,
-    by_itself,
-    controller_of,
-    created_at,
-    key_of,
-    shown,
-)
+from detector.memory.subject import WRITES, Places, Subject, author, begun, by_itself, key_of, shown
 from detector.memory.table import Table
 
 SIZE = 20_000
@@ -56,7 +44,7 @@ class Workloads(Subject):
 
     def learn(self, event: Event, ref: ObjectRef, now: int) -> None:
         """Take in a write to a workload."""
-        name: str | None = object_name(event)
+        name = name_of(event, ref)
         if name is None:
             return
         kind = KINDS[ref.resource or ""]
@@ -64,23 +52,20 @@ class Workloads(Subject):
         if event.verb == "delete":
             self.table.pop(key)
             return
-        known, body = self.table.get(key), after(event)
-        if event.verb == "create" or known is None:
-            value = self._new(event, ref, body, now)
-        else:
-            value = _changed(event, _template(ref.resource, body), known)
+        known = self.table.get(key) if event.verb != "create" else None
+        value = self._new(event, ref, now) if known is None else _changed(event, ref, known)
         self.table.learn(key, value, now)
 
-    def _new(self, event: Event, ref: ObjectRef, body: dict[str, Any] | None, now: int) -> Workload:
+    def _new(self, event: Event, ref: ObjectRef, now: int) -> Workload:
         """Make what is known of a workload that was just created, or is heard of for the first time."""
-        owner, changed_by = None, author(event)
+        body, owner, changed_by = after(event), None, author(event)
         if by_itself(event):
             owner, changed_by = self.behind(body, ref.namespace)
         elif not _may_change(event):
             changed_by = None
         return Workload(
             **begun(event, body, None, now),
-            owner=owner or f"{KINDS[ref.resource or '']}/{shown(object_name(event))}",
+            owner=owner or f"{KINDS[ref.resource or '']}/{shown(name_of(event, ref))}",
             changed_by=changed_by,
             **_template(ref.resource, body),
         )
@@ -106,13 +91,14 @@ class Workloads(Subject):
             self.table.seed(key_of(kind, namespace, name), value)
 
 
-def _changed(event: Event, facts: dict[str, Any], known: Workload) -> Workload:
-    """Give what is known of a workload after a write, in which its template is (or is not) to be seen."""
-    if by_itself(event):
-        return msgspec.structs.replace(known, **facts) if facts else known
-    changes = facts["template"] != known.template if facts and known.template is not None else _may_change(event)
-    if not changes:
-        return known if not facts else msgspec.structs.replace(known, **facts)
+def _changed(event: Event, ref: ObjectRef, known: Workload) -> Workload:
+    """Give what is known of a workload after a write, which may be to its template or not."""
+    quiet = by_itself(event) or not _may_change(event)
+    if quiet and known.template is not None:
+        return known
+    facts = _template(ref.resource, after(event))
+    if quiet or (facts and facts["template"] == known.template):
+        return msgspec.structs.replace(known, **facts)
     if facts:
         facts["registries"] = few((*known.registries, *facts["registries"]))
     return msgspec.structs.replace(known, changed_by=author(event), **(facts or _UNSEEN))
