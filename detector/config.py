@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from detector.durations import Duration
 from detector.errors import ConfigError
 from detector.listen import ListenSettings, TokenHash
 from detector.listen.settings import ListenAddress
+from detector.redaction import Redaction
 from detector.sigma.rule import DEFAULT_PACKS, Pack
 from detector.sinks import AnySink
 from detector.sinks.stdout import StdoutSettings
@@ -39,6 +41,27 @@ class RulesSettings(BaseModel, extra="forbid"):
     )
     builtin: bool = Field(default=True, description="Run the rules that come with redshank.")
     packs: tuple[Pack, ...] = Field(default=DEFAULT_PACKS, description="Packs that alert.", min_length=1)
+
+
+class RedactionSettings(BaseModel, extra="forbid"):
+    """What is blanked in events before they are kept, beside the known carriers of secrets."""
+
+    paths: tuple[str, ...] = Field(
+        default=(),
+        description="Paths whose values are blanked, as rules name them; * is every key. No rule sees them either.",
+        examples=[["requestObject.spec.template.spec.containers.env.value", "annotations.example.com/token"]],
+    )
+
+    @field_validator("paths")
+    @classmethod
+    def _known(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
+        Redaction(paths)
+        return paths
+
+    @cached_property
+    def made(self) -> Redaction:
+        """What blanks them."""
+        return Redaction(self.paths)
 
 
 class StoreSettings(BaseModel, extra="forbid"):
@@ -107,6 +130,7 @@ class Settings(BaseSettings):
     webhook: WebhookSettings = Field(default_factory=WebhookSettings, description="Where API servers post events.")
     web: WebSettings = Field(default_factory=WebSettings, description="Health, metrics and the API.")
     rules: RulesSettings = Field(default_factory=RulesSettings, description="Which rules run.")
+    redaction: RedactionSettings = Field(default_factory=RedactionSettings, description="What is blanked in events.")
     store: StoreSettings = Field(default_factory=StoreSettings, description="What is kept on the disk.")
     sinks: tuple[AnySink, ...] = Field(
         default_factory=lambda: (StdoutSettings(name="stdout", type="stdout"),), description="Where alerts go."

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from detector.entries import batch_body, decode_body
 from detector.errors import StoreError, StoreFullError
 from detector.formats import Batch, Rejected
-from detector.redaction import blank
+from detector.redaction import Redaction
 from detector.sinks.base import Clock
 from detector.sources.webhook import Answer, Refusal
 from detector.store.entry import Appended, Kind
@@ -37,17 +37,27 @@ Journaled = Callable[[str, Batch, int, Appended], None]
 class Intake:
     """Takes bodies for one journal; what cannot be taken goes to the dead letters."""
 
-    def __init__(self, journal: Journal, state: State, clock: Clock, journaled: Journaled) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        state: State,
+        clock: Clock,
+        journaled: Journaled,
+        redaction: Callable[[], Redaction] = Redaction,
+    ) -> None:
+        """``redaction`` gives what is to be blanked now, for each body anew: settings change."""
         self._journal, self._state, self._clock, self._journaled = journal, state, clock, journaled
+        self._redaction = redaction
         self._decoder = ThreadPoolExecutor(1, "decode")
 
     async def accept(self, cluster: str, body: bytes, peer: str) -> Answer:
         """Take in the body of one request (plain bytes); gives the answer once all of it is safe, or refused."""
+        redaction = self._redaction()
         if len(body) <= SMALL:
-            batch, journaled, digest = _read(cluster, body)
+            batch, journaled, digest = _read(cluster, body, redaction)
         else:
             loop = asyncio.get_running_loop()
-            batch, journaled, digest = await loop.run_in_executor(self._decoder, _read, cluster, body)
+            batch, journaled, digest = await loop.run_in_executor(self._decoder, _read, cluster, body, redaction)
         if _useless(batch, body):
             self._bury(cluster, batch.rejected[0], peer, "body")
             return Answer(400, batch.rejected[0].reason)
@@ -109,11 +119,10 @@ class _Read(NamedTuple):
     digest: bytes
 
 
-def _read(cluster: str, body: bytes) -> _Read:
+def _read(cluster: str, body: bytes, redaction: Redaction) -> _Read:
     """Decode a body and blank its secrets."""
     batch = decode_body(body)
-    for event in batch.events:
-        blank(event)
+    redaction.blank(batch.events)
     return _Read(batch, batch_body(batch.events) if batch.events else b"", body_digest(cluster, body))
 
 

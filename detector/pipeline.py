@@ -19,11 +19,12 @@ from pathlib import Path
 
 from detector.cluster import Changes
 from detector.counters import Counters
+from detector.errors import ConfigError
 from detector.finding import Alert, Finding
 from detector.fold import Fold
 from detector.formats import Batch, decode_batch, read
 from detector.record import Control, Record, Rules
-from detector.redaction import blank
+from detector.redaction import Redaction
 from detector.sigma.rule import pack_names
 from detector.sigma.source import RuleFile, read_files
 from detector.watermark import Watermark
@@ -43,8 +44,8 @@ def rule_files(paths: Iterable[Path] = (), *, builtin: bool = True) -> list[Rule
 class Detector:
     """A fold with its rules: give it events, get findings. State lives inside; nothing is read or written elsewhere."""
 
-    def __init__(self, fold: Fold) -> None:
-        self.fold = fold
+    def __init__(self, fold: Fold, redaction: Redaction | None = None) -> None:
+        self.fold, self.redaction = fold, redaction or Redaction()
 
     @classmethod
     def load(
@@ -53,17 +54,23 @@ class Detector:
         packs: str | Iterable[str] = "core",
         model: bool = True,
         rules: Iterable[RuleFile] | None = None,
+        redact: Iterable[str] = (),
     ) -> Detector:
         """Make a detector with the built-in rules of ``packs`` (a name, names with commas, or a list of names).
 
         ``rules`` replaces the built-in rules. ``config`` and ``model`` are part of the stable signature: there are no
-        settings and no model yet, so they change nothing. Raises RuleError when a rule cannot be used, ConfigError when
-        there is no such pack.
+        settings and no model yet, so they change nothing. ``redact`` names what is blanked beside the known carriers of
+        secrets, such as ``requestObject.data.*``. Raises RuleError when a rule cannot be used, ConfigError when there
+        is no such pack, or no such path.
         """
         del config, model
         names = pack_names(packs)
         chosen = rule_files() if rules is None else rules
-        detector = cls(Fold())
+        try:
+            redaction = Redaction(tuple(redact))
+        except ValueError as error:
+            raise ConfigError(f"redact: {error}") from None
+        detector = cls(Fold(), redaction)
         detector.append(Rules(tuple(chosen), names))
         return detector
 
@@ -79,8 +86,7 @@ class Detector:
     def append(self, body: Batch | Control) -> Changes:
         """Fold one more record, secrets blanked first. Raises RuleError for rules that cannot be used."""
         if isinstance(body, Batch):
-            for event in body.events:
-                blank(event)
+            self.redaction.blank(body.events)
         changes = self.fold.fold(Record(self.fold.offset + 1, body))
         if changes.refused:
             raise changes.refused

@@ -1,0 +1,137 @@
+"""What tokens look like in a text, and how they are blanked: JSON Web Tokens, credentials of HTTP, assignments.
+
+One table says it all. Each row has the stems (pieces of text, as they stand in UTF-8 and in JSON) of which a text with
+such a token must have one, so that a single pass of an Aho-Corasick automaton rejects nearly everything, and the
+expression that finds the token and keeps what stands before it. Expressions run on RE2, which is linear in the text.
+
+A value ends where a shell would end a word: what follows a token in a command is not hidden from rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import re2
+from ahocorasick_rs import BytesAhoCorasick, MatchKind
+
+BLANK = "[redacted]"
+MAX_DEPTH = 100
+"""Levels of nesting that are looked at; what lies deeper is left out."""
+WINDOW = 1 << 16
+"""Bytes searched at once: all matches of a search are in memory together."""
+_KEPT = rf"\1{BLANK}".encode()
+_PERCENT = "%(?:25)*"
+"""The sign that begins an encoded byte; in the address of another address it is encoded itself, maybe twice."""
+_SPACE = rf"(?:\s|\+|{_PERCENT}20)"
+_RUN = "[A-Za-z0-9_-]"
+
+
+class Shape:
+    """One kind of token: the stems it needs, and its expression, whose first group is kept."""
+
+    def __init__(self, stems: tuple[str, ...], expression: str) -> None:
+        self.stems = [stem.encode() for stem in stems]
+        self.expression = re2.compile(expression.encode())
+
+
+def _cased(word: str) -> str:
+    """Give an expression for a word as people write it: token, Token, TOKEN."""
+    return f"(?:[{word[0]}{word[0].upper()}]{word[1:]}|{word.upper()})"
+
+
+def _both(*words: str) -> tuple[str, ...]:
+    return tuple(written for word in words for written in (word, word.upper()))
+
+
+_NAMES = ("token", "password", "passwd", "secret", "authorization")
+_KEYS = ("api", "access", "secret", "private")
+"""Names of what holds a secret; the second ones with "key" behind them."""
+NAME = "|".join([*map(_cased, _NAMES), f"(?:{'|'.join(map(_cased, _KEYS))})[_-]?{_cased('key')}"])
+# Rare pieces make the search fast: it looks at the first three letters of each stem.
+_ENDINGS = _both("en", "rd", "wd", "et", "zation", "ey")
+_TELLING = (*_both("oken", "sword", "sswd", "ecret", "zation", "key"), "Key")
+
+
+def _shapes(sign: str, value: str) -> tuple[Shape, ...]:
+    """Give the table, with what a credential and a value are made of."""
+    given = rf"[\"']?(?:\s|:|=|\+|{_PERCENT}(?:20|3[aA]|3[dD]|22|27))+[\"']?"
+    return (
+        # RFC 7519 and RFC 7516: three parts, or five.
+        Shape(("eyJ",), rf"()eyJ{_RUN}{{8,}}\.{_RUN}{{4,}}(?:\.{_RUN}*){{1,3}}"),
+        # RFC 6750, RFC 7617.
+        Shape(_both("earer"), rf"({_cased('bearer')}{_SPACE}+){sign}{{8,}}"),
+        Shape(_both("asic"), rf"({_cased('authorization')}{given}{_cased('basic')}{_SPACE}+){sign}+"),
+        Shape(
+            tuple(f"{ending}{equals}" for ending in _ENDINGS for equals in "=%"),
+            rf"((?:{NAME})(?:=|{_PERCENT}3[dD])(?:[\"']|{_PERCENT}2[27])?){value}",
+        ),
+    )
+
+
+_ENDS = r"\s&#;|<>()$`\"'\\"
+TEXT = _shapes("[A-Za-z0-9._~+/=%-]", f"[^{_ENDS}]+")
+# A plus is a space here; of encoded bytes only those go on that would go on as they are.
+URI = _shapes(
+    rf"(?:[A-Za-z0-9._~/=-]|{_PERCENT}(?:2[bBdDeEfF]|3[dD]|5[fF]|7[eE]))",
+    rf"(?:[^{_ENDS}+%]|%[G-Zg-z]|{_PERCENT}(?:2[1aAbBcCdDeEfF]|3[0-9aAdDfF]|5[0-9abdefABDEF]|6[1-9a-fA-F]|"
+    r"7[0-9abdefABDEF]|[489a-fA-F][0-9a-fA-F]))+",
+)
+
+TOKENS = tuple(stem.decode() for shape in TEXT for stem in shape.stems)
+CARRIERS = ('"Secret', '"TokenRe', r"\u00")
+"""What a body must have that holds a carrier by its kind; or letters in disguise, as JSON allows."""
+PAIRS = tuple(f'{ending}","v' for ending in _TELLING)
+"""What a body must have that holds an environment variable with a telling name: its name, then its value."""
+_ALL = (*TOKENS, *CARRIERS, *PAIRS)
+_OVERLAP = max(map(len, _ALL)) - 1
+_find = BytesAhoCorasick([stem.encode() for stem in _ALL], matchkind=MatchKind.LeftmostFirst).find_matches_as_indexes
+
+
+def found(data: bytes | memoryview, stems: int = len(_ALL)) -> Iterator[int]:
+    """Give where in a text or JSON, as UTF-8, one of the first ``stems`` stems is, ascending; a few come twice."""
+    for start in range(0, len(data), WINDOW - _OVERLAP):
+        for stem, first, _ in _find(data[start : start + WINDOW]):
+            if stem < stems:
+                yield start + first
+
+
+def suspect(data: bytes | memoryview) -> bool:
+    """Tell whether there can be anything to blank in a text or JSON, as UTF-8: false for nearly all."""
+    return bool(_find(data)) if len(data) <= WINDOW else any(True for _ in found(data))
+
+
+def has_token(data: bytes) -> bool:
+    """Tell whether there can be a token in JSON, leaving aside what else `suspect` looks for."""
+    return any(True for _ in found(data, len(TOKENS)))
+
+
+def scrub(text: str, shapes: tuple[Shape, ...] = TEXT) -> str:
+    """Blank the tokens in a text; for that of a URI give `URI`."""
+    if text.isidentifier():  # nothing that separates the parts of a token, as in most keys and words
+        return text
+    data = text.encode("utf-8", "surrogatepass")
+    if not suspect(data):
+        return text
+    for shape in shapes:
+        if any(stem in data for stem in shape.stems):
+            data = shape.expression.sub(_KEPT, data)
+    return data.decode("utf-8", "surrogatepass")
+
+
+def scrub_all(value: Any) -> Any:
+    """Give a JSON value with the tokens in all its texts blanked; what lies deeper than `MAX_DEPTH` is left out."""
+    return _scrub_all(value, MAX_DEPTH)
+
+
+def _scrub_all(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return scrub(value)
+    if not depth:
+        return None
+    if isinstance(value, dict):
+        return {
+            scrub(key): scrub(item) if item.__class__ is str else _scrub_all(item, depth - 1)
+            for key, item in value.items()
+        }
+    return [_scrub_all(item, depth - 1) for item in value] if isinstance(value, list) else value

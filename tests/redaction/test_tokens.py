@@ -1,0 +1,142 @@
+"""What looks like a token is blanked, and what stands around it is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detector.redaction.tokens import (
+    _ALL,
+    BLANK,
+    TEXT,
+    TOKENS,
+    URI,
+    WINDOW,
+    found,
+    has_token,
+    scrub,
+    scrub_all,
+    suspect,
+)
+
+PLANTED = "hunter2-planted"
+JWT = f"eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.{PLANTED}"
+
+URIS = [
+    (f"/api/v1?token={PLANTED}", f"/api/v1?token={BLANK}"),
+    (f"/x?a=1&access_token={PLANTED}&b=2", f"/x?a=1&access_token={BLANK}&b=2"),
+    (f"/x?Authorization={PLANTED}", f"/x?Authorization={BLANK}"),
+    ("command=Authorization%3A+Basic+aHVudGVyOjI%3D&tty=1", f"command=Authorization%3A+Basic+{BLANK}&tty=1"),
+    ("command=Authorization%3A%20Basic%20aHVudGVyOjI%3D", f"command=Authorization%3A%20Basic%20{BLANK}"),
+    (f"/x/proxy/a%3Ftoken%3D{PLANTED}%26b=1", f"/x/proxy/a%3Ftoken%3D{BLANK}%26b=1"),
+    (
+        f"/x?command=curl&command=http%3A%2F%2Fa%3Fpassword%3d{PLANTED}&c=1",
+        f"/x?command=curl&command=http%3A%2F%2Fa%3Fpassword%3d{BLANK}&c=1",
+    ),
+    (f"/x?u=a%253Fclient_secret%253D{PLANTED}%2526b", f"/x?u=a%253Fclient_secret%253D{BLANK}%2526b"),
+    (f"command=Bearer+{PLANTED}", f"command=Bearer+{BLANK}"),
+    (
+        f"/exec?command=mysql&command=--password%3D{PLANTED}&tty=1",
+        f"/exec?command=mysql&command=--password%3D{BLANK}&tty=1",
+    ),
+    ("/exec?command=PGPASSWORD%3Da%2Bb%21+psql", f"/exec?command=PGPASSWORD%3D{BLANK}+psql"),
+    (f"/proxy/{JWT}/x", f"/proxy/{BLANK}/x"),
+]
+TEXTS = [
+    (f"curl -H 'Authorization: Bearer {PLANTED}'", f"curl -H 'Authorization: Bearer {BLANK}'"),
+    ("curl -H 'Authorization: Basic aHVudGVyOjI='", f"curl -H 'Authorization: Basic {BLANK}'"),
+    ("BEARER ab+cd/ef==", f"BEARER {BLANK}"),
+    (f"a {JWT} b", f"a {BLANK} b"),
+    (f"eyJhbGciOiJSUzI1NiJ9.{'a' * 40}.{'b' * 9}.{'c' * 9}.{'d' * 9}", BLANK),
+    (f"x{JWT}", f"x{BLANK}"),
+    (f"mysql --password={PLANTED} -h db", f"mysql --password={BLANK} -h db"),
+    (f"export API_TOKEN='{PLANTED}'", f"export API_TOKEN='{BLANK}'"),
+    (f"accessToken={PLANTED}&b", f"accessToken={BLANK}&b"),
+    ("AWS_SECRET_ACCESS_KEY=ab+cd/ef aws s3 ls", f"AWS_SECRET_ACCESS_KEY={BLANK} aws s3 ls"),
+    (f"https://x/?api_key={PLANTED}", f"https://x/?api_key={BLANK}"),
+]
+PLAIN = [
+    "a basic question",
+    "/api/v1/pods?limit=500&continue=eyJ2IjoibWV0YS5rOHMuaW8vdjEifQ&labelSelector=app%3Dtoken",
+    "the bearer of news",
+    "kubectl/v1.36.0 (linux/amd64) kubernetes/secret",
+    'RBAC: allowed by RoleBinding "token-reader" of Role "secret"',
+    "PASSWORD=$OTHER",
+    "password=",
+    "cert-manager/token%s",
+]
+
+
+@pytest.mark.parametrize(("text", "clean"), [*TEXTS, *((text, text) for text in PLAIN)])
+def test_tokens_in_texts_are_blanked(text: str, clean: str) -> None:
+    assert scrub(text) == clean
+    assert scrub_all({"a": [text]}) == {"a": [clean]}
+    assert scrub(clean) == clean
+
+
+@pytest.mark.parametrize(("text", "clean"), [*URIS, *((text, text) for text in PLAIN)])
+def test_tokens_in_uris_are_blanked(text: str, clean: str) -> None:
+    assert scrub(text, URI) == clean
+    assert scrub(clean, URI) == clean
+
+
+HIDING = "nsenter -t 1 -m"
+
+
+@pytest.mark.parametrize("word", ["password=x", "TOKEN='x'", "bearer abcdefgh", "Authorization: Basic abcd", JWT])
+@pytest.mark.parametrize("end", [" ", ";", "&&", "|", "\n", "`", "$(", "<", ">"])
+def test_what_follows_a_token_in_a_command_is_not_hidden(word: str, end: str) -> None:
+    assert scrub(f"{word}{end}{HIDING}").endswith(f"{end}{HIDING}")
+
+
+@pytest.mark.parametrize("word", ["password%3Dx", "TOKEN%3D%27x%27", "bearer+abcdefgh", "Authorization%3A+Basic+abcd"])
+@pytest.mark.parametrize(
+    "end", ["+", "%20", "%3B", "%3b", "%26%26", "%7C", "%0A", "%60", "%24%28", "&command=", "%253B"]
+)
+def test_what_follows_a_token_in_a_uri_is_not_hidden(word: str, end: str) -> None:
+    uri = f"/exec?command=sh&command=-c&command={word}{end}nsenter+-t+1"
+    assert scrub(uri, URI).endswith(f"{end}nsenter+-t+1")
+
+
+FRAGMENTS = ("token", "Secret", "AUTHORIZATION", "=", "%3D", "%253d", "?", "&", " ", "+", "%20", "Basic", "bearer", "x")
+
+
+@given(st.lists(st.sampled_from((*FRAGMENTS, "eyJ", ".", "abcdefgh", "api_", "Key")), max_size=9).map("".join))
+def test_no_token_is_missed_by_looking_for_stems_first(text: str) -> None:
+    for shapes in (TEXT, URI):
+        thorough = text.encode()
+        for shape in shapes:
+            thorough = shape.expression.sub(rf"\1{BLANK}".encode(), thorough)
+        assert scrub(text, shapes) == thorough.decode()
+
+
+@given(st.text(), st.sampled_from([text for text, _ in TEXTS]), st.text())
+def test_texts_of_any_alphabet_stay_what_they_are_but_for_the_token(before: str, text: str, after: str) -> None:
+    whole = f"{before} {text} {after}"
+    assert PLANTED not in scrub(whole)
+    assert scrub(whole).startswith(f"{before} ")
+
+
+@pytest.mark.parametrize("stem", _ALL)
+def test_a_stem_is_found_wherever_it_is(stem: str) -> None:
+    for at in (0, 1, WINDOW - len(stem), WINDOW - len(stem) + 1, WINDOW - 1, WINDOW, 2 * WINDOW):
+        data = b" " * at + stem.encode() + b" " * 9
+        assert suspect(data)
+        assert suspect(memoryview(data))
+        assert at in list(found(data))
+        assert has_token(data) == (stem in TOKENS)
+
+
+def test_a_lone_surrogate_stops_nothing() -> None:
+    assert scrub(f"\ud800 token={PLANTED}") == f"\ud800 token={BLANK}"
+
+
+def test_nesting_has_a_limit() -> None:
+    deep: Any = "x"
+    for _ in range(500):
+        deep = [deep]
+    assert orjson.dumps(scrub_all(deep))
