@@ -50,6 +50,7 @@ class _Writer:
     def __init__(self) -> None:
         self.selections: dict[str, Any] = {}
         self.names: dict[tuple[str, str], str] = {}
+        self.numbers: dict[str, int] = {}
 
     def write(self, node: Expression, name: str = "", within: bool = False) -> str:
         """Give the condition for a node; ``within`` another, one of several parts stands in brackets."""
@@ -72,10 +73,10 @@ class _Writer:
         known = self.names.get((base, repr(selection)))
         if known:
             return known
-        chosen, number = f"{base}_" if base.lower() in RESERVED else base, 1
+        chosen = f"{base}_" if base.lower() in RESERVED else base
         while chosen in self.selections:
-            number += 1
-            chosen = f"{base}_{number}"
+            self.numbers[base] = self.numbers.get(base, 1) + 1
+            chosen = f"{base}_{self.numbers[base]}"
         self.selections[chosen] = selection
         self.names[base, repr(selection)] = chosen
         return chosen

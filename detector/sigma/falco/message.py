@@ -11,9 +11,10 @@ from detector.sigma.message import pieces
 
 LONGEST = 300
 """Characters of a message in a rule."""
-_PLACEHOLDER = re.compile(
-    r"(?P<label>[\w.-]+[=:]\s?)?\*?%(?P<name>[a-zA-Z]\w*(?:\.\w+)+)(?:\[(?P<argument>[^\]]*)\])?", re.ASCII
-)
+_PLACEHOLDER = re.compile(r"\*?%(?P<name>[a-zA-Z]\w*(?:\.\w+)+)(?:\[(?P<argument>[^\[\]]*)\])?", re.ASCII)
+_LABEL = re.compile(r"[\w.-]{1,60}[=:] ?$", re.ASCII)
+_LABELS = 62
+"""Characters before a field in which its label is looked for."""
 
 
 def message(output: str) -> tuple[str, list[str], list[str]]:
@@ -23,19 +24,19 @@ def message(output: str) -> tuple[str, list[str], list[str]]:
     """
     paths: dict[str, None] = {}
     lost: dict[str, None] = {}
-    written, at = "", 0
+    written, at = [], 0
     output = " ".join(output.split())
     for found in _PLACEHOLDER.finditer(output):
-        written += _plain(output[at : found.start()])
-        at = found.end()
+        before, at = output[at : found.start()], found.end()
         field = Field(found["name"], found["argument"])
         path = _path(field)
         if path:
             paths[path] = None
-            written += _plain(found["label"] or "") + f"{{{path}}}"
         else:
             lost[str(field)] = None
-    return _short(written + _plain(output[at:])), list(paths), list(lost)
+            before = before[:-_LABELS] + _LABEL.sub("", before[-_LABELS:])
+        written.append(_plain(before) + (f"{{{path}}}" if path else ""))
+    return _short("".join(written) + _plain(output[at:])), list(paths), list(lost)
 
 
 def _path(field: Field) -> str:

@@ -11,7 +11,7 @@ from detector.sigma.falco.grammar import LIST_OPERATORS, parse, unquote
 from detector.sigma.falco.reader import Definition, Ruleset
 from detector.sigma.falco.tree import And, Check, Const, Expression, Field, Macro, Named, Not, Or, Word
 
-MOST = 5_000
+MOST = 10_000
 """Checks of one rule, and values of one check: macros and lists of macros and lists can mean very many."""
 DEEPEST = 60
 CLOCKS = frozenset({"jevt.rawtime", "jevt.time", "jevt.time.iso8601", "evt.num", "evt.time", "evt.rawtime"})
