@@ -22,7 +22,11 @@ from detector.service.configuration import Configuration
 from detector.service.daemon import Daemon, Signals
 from detector.service.readings import Reading
 from detector.store.alerts import AT_ONCE
+from detector.store.deliveries import Message
+from detector.store.directory import Store
+from detector.store.entry import Kind
 from tests.daemon import bodies
+from tests.store.making import alert
 from tests.support import raw
 
 BODY = bodies([raw(number, objectRef={"resource": "secrets"}, verb="list") for number in range(40)])[0]
@@ -183,6 +187,21 @@ def test_all_alerts_that_are_too_many_go_in_one_round(tmp_path: Path, monkeypatc
 
             monkeypatch.setattr(daemon.store.state, "expire", expire)
             await until(lambda: not left)
+
+    run(scenario)
+
+
+def test_what_waits_for_a_sink_that_is_gone_expires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TIDY", 0.01)
+    with Store(tmp_path / "data") as store:
+        store.journal.append(Kind.tick, "", b"", received_at=0).result(60)
+        monkeypatch.setattr(store.state, "_clock", lambda: 0)
+        store.state.emit(0, [alert()], [Message("gone", 0)]).result(60)
+
+    async def scenario() -> None:
+        async with running(written(tmp_path)) as daemon:
+            await until(lambda: daemon.store.state.outbox_depth()["gone"].buried)
+            assert daemon.store.state.outbox_depth()["gone"].waiting == 0
 
     run(scenario)
 
