@@ -44,6 +44,7 @@ def one(condition: str, *items: dict[str, Any], **keys: Any) -> Rule:
     return rule_of(made.text)
 
 
+@lru_cache(maxsize=256)
 def rule_of(text: str) -> Rule:
     """Load a converted rule."""
     (loaded,), errors = load_all([RuleFile("made.yml", text)])

@@ -15,6 +15,7 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "falco.md").read_text()
 
 
 def test_the_table_of_fields_is_that_of_the_code() -> None:
+    # python -c 'from detector.report.falco import fields_markdown; print(fields_markdown(), end="")' makes it.
     assert fields_markdown() in PAGE
 
 
