@@ -9,6 +9,7 @@ from uuid import uuid4
 from detector.alerts.suppress import MAX_SUPPRESSIONS, Lift, Suppression
 from detector.errors import RedshankError, StoreError
 from detector.finding import Verdict
+from detector.memory.seed import Seed
 from detector.outbox import Outbox
 from detector.record import Control
 from detector.service.folding import Folding
@@ -132,7 +133,7 @@ class DaemonBackend:
             raise (StoreError if answer.retry_after else RedshankError)(answer.message)
         return audit_id
 
-    async def control(self, control: Suppression | Lift | Verdict) -> None:
+    async def control(self, control: Suppression | Lift | Verdict | Seed) -> None:
         """Put a control into the journal; it is on the disk when this returns."""
         if isinstance(control, Suppression) and len(await self.suppressions()) >= MAX_SUPPRESSIONS:
             raise RedshankError(f"{MAX_SUPPRESSIONS} suppressions are in force: lift one first")

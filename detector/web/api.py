@@ -14,6 +14,8 @@ from detector.alerts.suppress import Lift, Suppression
 from detector.encodings import native
 from detector.event import SECOND, micros, rfc3339
 from detector.finding import CONFIRMED, DISMISSED, Level, Verdict
+from detector.memory import Memory
+from detector.memory.seed import Entries, Seed
 from detector.store.alerts import StoredAlert, Wanted
 from detector.web.backend import Backend, Redelivery
 
@@ -95,6 +97,14 @@ class NewSuppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     cluster: Pattern = ""
 
 
+class Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of ``POST /api/memory``: a part of what `redshank memory seed` read of a dump."""
+
+    who: Name
+    cluster: Name
+    entries: Entries
+
+
 class Api:
     """The handlers."""
 
@@ -114,6 +124,7 @@ class Api:
             web.get("/api/suppressions", self.suppressions),
             web.post("/api/suppressions", self.suppress),
             web.delete("/api/suppressions/{id}", self.lift),
+            web.post("/api/memory", self.seed),
             web.get("/api/dead-letters", self.dead_letters),
             web.post("/api/dead-letters/redeliver", self.redeliver),
         )
@@ -192,6 +203,18 @@ class Api:
             raise ApiError(404, "no such suppression is in force")
         await self.backend.control(Lift(name, said.who, said.why))
         return in_json({"id": name}, 202)
+
+    async def seed(self, request: web.Request) -> web.Response:
+        """Tell memory what is in a cluster."""
+        known = await _body(request, Known)
+        if known.cluster not in (await self.backend.status()).clusters:
+            raise ApiError(404, "no cluster of this name is watched")
+        if Memory().seed(known.entries):
+            raise ApiError(
+                400, "entries: not what this version keeps: use the redshank memory seed of the same version"
+            )
+        await self.backend.control(Seed(known.entries, known.cluster, known.who, self.backend.now()))
+        return in_json({"cluster": known.cluster}, 202)
 
     async def dead_letters(self, request: web.Request) -> web.Response:
         """List what could not be read or delivered, newest first."""

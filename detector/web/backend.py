@@ -9,6 +9,7 @@ import msgspec
 
 from detector.alerts.suppress import Lift, Suppression
 from detector.finding import Verdict
+from detector.memory.seed import Seed
 from detector.store.alerts import StoredAlert, Wanted
 from detector.store.dead_letters import DeadLetter
 from detector.store.deliveries import Depth, Outstanding
@@ -106,5 +107,5 @@ class Backend(Probed, Protocol):
     async def inject(self, cluster: str, mark: str) -> str:
         """Take in the batch of a test (`detector.service.marked`), as if it had been posted; gives its audit id."""
 
-    async def control(self, control: Suppression | Lift | Verdict) -> None:
+    async def control(self, control: Suppression | Lift | Verdict | Seed) -> None:
         """Put a control into the log; it is on the disk when this returns."""

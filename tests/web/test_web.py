@@ -16,6 +16,7 @@ from detector.errors import ConfigError, RedshankError, StoreFullError
 from detector.event import SECOND, micros
 from detector.finding import Level, Verdict
 from detector.listen import Address, hash_token
+from detector.memory.seed import Seed, entries_of
 from detector.metrics import Metrics
 from detector.store.alerts import StoredAlert, Wanted
 from detector.store.dead_letters import DeadLetter
@@ -36,7 +37,7 @@ class Fake:
         self.trouble = ""
         self.measured = 0
         self.asked: list[Any] = []
-        self.controls: list[Suppression | Lift | Verdict] = []
+        self.controls: list[Suppression | Lift | Verdict | Seed] = []
         self.error: Exception | None = None
         judged: dict[str, Any] = {"verdict": "dismissed", "who": "ann", "why": "drill", "at": NOW}
         quiet: dict[str, Any] = {"verdict": "", "who": "", "why": "", "at": 0}
@@ -108,7 +109,7 @@ class Fake:
         self.asked.append(which)
         return 3
 
-    async def control(self, control: Suppression | Lift | Verdict) -> None:
+    async def control(self, control: Suppression | Lift | Verdict | Seed) -> None:
         if self.error is not None:
             raise self.error
         self.controls.append(control)
@@ -611,3 +612,43 @@ def test_a_test_with_a_mark_of_no_sense_is_refused(tmp_path: Path, mark: str | N
 
     run(scenario())
     assert not fake.asked
+
+
+POD: dict[str, Any] = {"kind": "Pod", "metadata": {"name": "p", "namespace": "n"}, "spec": {"containers": []}}
+
+
+def test_what_memory_is_told_goes_into_the_log(tmp_path: Path) -> None:
+    fake, entries = Fake(), entries_of([POD])
+
+    async def scenario() -> None:
+        async with talking(fake, tmp_path) as one:
+            status, _ = await told(one, "POST", "/api/memory", {"who": "ann", "cluster": "prod", "entries": entries})
+            assert status == 202
+
+    run(scenario())
+    assert fake.controls == [Seed(entries, "prod", "ann", NOW)]
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"cluster": "elsewhere"}, 404),
+        ({"entries": {"ghosts": [[["x"], {}]]}}, 400),
+        ({"entries": {"pods": [[["n", "p"], {"at": "now"}]]}}, 400),
+        ({"entries": {"pods": [["n", {"at": 0}]]}}, 400),
+        ({"entries": []}, 400),
+        ({"who": ""}, 400),
+    ],
+)
+def test_what_memory_cannot_take_in_is_refused(tmp_path: Path, change: dict[str, Any], status: int) -> None:
+    fake = Fake()
+
+    async def scenario() -> None:
+        async with talking(fake, tmp_path) as one:
+            body = {"who": "ann", "cluster": "prod", "entries": {"pods": [[["n", "p"], {"at": 0}]]}, **change}
+            reply = await ask(one, "POST", "/api/memory", body)
+            assert reply.status == status
+            assert orjson.loads(reply.body)["error"]
+
+    run(scenario())
+    assert not fake.controls
