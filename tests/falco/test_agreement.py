@@ -128,7 +128,7 @@ def _whole(event: dict[str, Any]) -> bool:
     return all(texts) and all("image" in each for each in pods)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(conditions, st.lists(events.filter(_whole), min_size=1, max_size=6))
 def test_a_converted_rule_means_what_it_means_in_falco(condition: str, seen: list[dict[str, Any]]) -> None:
     item = {**COMPLETE, "rule": "r", "condition": condition}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.errors import RuleError
@@ -113,6 +113,7 @@ WORDS = (
 PIECES = [*TOKENS, *WORDS, "not(", "anyof", "tolower("]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=60).map("".join) | st.text(max_size=200))
 def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(RuleError):

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.errors import RuleError
@@ -182,12 +182,14 @@ likely = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(likely | anything, max_size=4))
 def test_any_items_are_converted_or_refused(several: list[Any]) -> None:
     conversion = convert([RuleFile("any.yaml", orjson.dumps(several).decode())])
     assert all(each.path == "any.yaml" and each.reason for each in conversion.refused)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_any_text_is_a_rules_file_or_refused(text: str) -> None:
     try:
