@@ -92,6 +92,12 @@ def _answer(event: Event) -> dict[str, Any] | None:
     return answer
 
 
+def answer_kind(event: Event) -> Any:
+    """Give the kind of the answer; None when there is none."""
+    answer = _answer(event)
+    return answer.get("kind") if answer is not None else dig(event.response, "kind")
+
+
 def name_of(event: Event, ref: ObjectRef) -> str | None:
     """Give the name of the object that a write is about; what is created may get it with the answer."""
     return ref.name or (text(dig(after(event), "metadata", "name")) if event.verb == "create" else None)

@@ -11,7 +11,7 @@ from detector.fields.actor import actor_kind
 from detector.fields.body import dig, text
 from detector.fields.facts import Pod, Risk
 from detector.fields.pod import pod_specs
-from detector.memory.bodies import after, created_at, name_of
+from detector.memory.bodies import after, answer_kind, created_at, name_of
 from detector.memory.risk import account_of, both, clouded, risk_of
 from detector.memory.subject import WRITES, Places, Subject, author, begun, by_itself, key_of, shown
 from detector.memory.table import Table
@@ -121,5 +121,5 @@ def _is_final(event: Event) -> bool:
     """Tell whether a delete ends a pod at once. Others let it run for its grace period, and be entered that long."""
     if actor_kind(event) == "node":
         return True
-    gone: bool = dig(event.request, "gracePeriodSeconds") == 0 or dig(event.response, "kind") == "Status"
-    return gone
+    at_once: bool = dig(event.request, "gracePeriodSeconds") == 0
+    return at_once or answer_kind(event) == "Status"

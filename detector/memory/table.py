@@ -37,6 +37,7 @@ class Table(BoundedMap[E]):
     :param kind: the struct its values are, with ``at``.
     :param dropped: hears of what is let go because there was too much.
     :param weigh: gives the weight of a value; all together weigh at most four times ``size``, and a quarter more.
+    :param settled: what has been known for so long (microseconds) is established.
     """
 
     def __init__(
@@ -45,10 +46,12 @@ class Table(BoundedMap[E]):
         kind: type[E],
         dropped: Callable[[tuple[str, ...], E], None] | None = None,
         weigh: Callable[[E], int] = _nothing,
+        settled: int = SETTLED,
     ) -> None:
         super().__init__(size, 4 * size, weigh)
         self.kind = kind
         self._dropped = dropped
+        self._settled = settled
 
     def learn(self, key: tuple[str, ...], value: E, now: int) -> None:
         """Set a key at ``now``; the second time establishes it."""
@@ -59,7 +62,7 @@ class Table(BoundedMap[E]):
     def _settle(self, now: int) -> None:
         while self.probation:
             key, value = next(iter(self.probation.items()))
-            if value.at > now - SETTLED:
+            if value.at > now - self._settled:
                 return
             self.put(key, value)
 
