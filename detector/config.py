@@ -23,6 +23,7 @@ from detector.listen import ListenSettings, TokenHash
 from detector.listen.settings import ListenAddress
 from detector.redaction import Redaction
 from detector.sigma.rule import DEFAULT_PACKS, Pack
+from detector.sigma.source import RuleFile, duplicate_keys
 from detector.sinks import AnySink
 from detector.sinks.stdout import StdoutSettings
 from detector.sources.webhook import WebhookSettings
@@ -81,8 +82,9 @@ class StoreSettings(BaseModel, extra="forbid"):
     )
     snapshot_every: Duration = Field(
         default=timedelta(seconds=60),
-        gt=timedelta(0),
-        description="Time between two snapshots: a restart folds at most so much again.",
+        ge=timedelta(seconds=1),
+        le=timedelta(minutes=10),
+        description="Time between two snapshots, one second to ten minutes: a restart folds at most so much again.",
         examples=["60s"],
     )
 
@@ -197,6 +199,9 @@ def _parsed(text: str, file: Path | None) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
         raise ConfigError(f"{place}: not YAML: {getattr(error, 'problem', None) or error}") from None
+    twice = [f"{file}:{line}:{at}: {key} stands twice" for key, line, at in duplicate_keys(RuleFile(str(file), text))]
+    if twice:
+        raise ConfigError("\n".join(twice))
     if data is None:
         return {}
     if not isinstance(data, dict):

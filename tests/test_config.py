@@ -107,3 +107,31 @@ def test_secrets_are_not_repeated_in_messages(tmp_path: Path) -> None:
 def test_every_setting_says_what_it_is() -> None:
     assert all(field.description for field in Settings.model_fields.values())
     assert Settings.model_json_schema()["properties"]["webhook"]
+
+
+def test_a_key_that_stands_twice_is_refused_wherever_it_does(tmp_path: Path) -> None:
+    said = refused(tmp_path, "log:\n  level: info\nweb: {listen: ':1', listen: ':2'}\nlog:\n  level: debug\n")
+    assert said.splitlines() == [
+        f"{tmp_path}/redshank.yaml:4:1: log stands twice",
+        f"{tmp_path}/redshank.yaml:3:21: listen stands twice",
+    ]
+
+
+def test_an_alias_is_no_key_that_stands_twice(tmp_path: Path) -> None:
+    loaded = load(written(tmp_path, "webhook: &one {head_timeout: 7s}\nweb: *one\n"))
+    assert loaded.web.head_timeout == timedelta(seconds=7)
+
+
+def test_a_list_that_holds_itself_is_refused(tmp_path: Path) -> None:
+    assert "rules.paths" in refused(tmp_path, "rules: {paths: &a [*a]}\n")
+
+
+@pytest.mark.parametrize(
+    ("every", "fine"), [("1s", True), ("10m", True), ("0s", False), ("500ms", False), ("1h", False)]
+)
+def test_snapshots_are_neither_too_rare_nor_too_many(tmp_path: Path, every: str, *, fine: bool) -> None:
+    settings = {"store": {"snapshot_every": every}}
+    if fine:
+        load(written(tmp_path, settings))
+    else:
+        assert "store.snapshot_every" in refused(tmp_path, settings)

@@ -80,7 +80,13 @@ class Daemon:
         self.folding = Folding(
             self.store, self.outbox, every=every, told=self.observe.told, passed_over=self.observe.passed_over
         )
-        self.intake = Intake(self.store.journal, self.store.state, self.clock, self._journaled)
+        self.intake = Intake(
+            self.store.journal,
+            self.store.state,
+            self.clock,
+            self._journaled,
+            lambda: self.reload.configuration.settings.redaction.made,
+        )
         self.webhook = Webhook(settings.webhook, self._accept, observer=self.metrics.intake, refused=self._refused)
         self.backend = DaemonBackend(
             self.store, self.folding, self.outbox, self.observe, self.webhook, self.readings, self.control

@@ -189,8 +189,12 @@ def _element(node: Any, index: int) -> tuple[Any, Any] | None:
 def duplicate_keys(file: RuleFile) -> Iterator[tuple[str, int, int]]:
     """Give (key, line, column) of every key that stands twice in one mapping: YAML keeps the last silently."""
     stack: list[Any] = list(nodes(file))
+    known: set[int] = set()  # an alias is the node it stands for, which may even hold itself
     while stack:
         node = stack.pop()
+        if id(node) in known:
+            continue
+        known.add(id(node))
         if isinstance(node, yaml.MappingNode):
             seen: set[str] = set()
             for key, value in node.value:
