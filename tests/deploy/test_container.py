@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 from packaging.specifiers import SpecifierSet
@@ -81,13 +80,6 @@ def test_it_stores_where_its_volume_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDSHANK_DATA_DIR", variables["REDSHANK_DATA_DIR"])
     assert str(Settings().data_dir) == volume
     assert variables["PYTHONDONTWRITEBYTECODE"] == "1"
-
-
-def test_pods_find_the_program_where_the_image_has_it() -> None:
-    (program,) = json.loads(last_stage()["ENTRYPOINT"][0])
-    command = pod_spec(render(DEPLOY / "kubernetes" / "two-replicas"))["containers"][0]["command"]
-    assert f'os.execv("{program}"' in command[2]
-    assert command[0] == str(Path(program).with_name("python"))
 
 
 def test_ports_are_those_of_the_settings() -> None:

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
-import signal
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 
 import kubernetes_validate
@@ -228,45 +222,8 @@ def test_one_replica_with_a_volume_of_its_own_or_two_with_one() -> None:
     assert term["labelSelector"]["matchLabels"] == two["template"]["metadata"]["labels"]
 
 
-@pytest.fixture
-def lock(tmp_path: Path) -> Iterator[int]:
-    """The lock of a data directory, held by another daemon."""
-    handle = os.open(tmp_path / "lock", os.O_CREAT | os.O_RDWR, 0o600)
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    yield handle
-    os.close(handle)
-
-
-@pytest.fixture
-def standby(tmp_path: Path, lock: int) -> Iterator[subprocess.Popen[str]]:
-    """The command of the second replica, waiting for the lock; what it becomes then prints `took over`."""
-    code = pod_spec(render(FOLDERS[1]))["containers"][0]["command"][2]
-    replaced = code.replace("/var/lib/redshank", str(tmp_path)).replace("/opt/redshank/bin/redshank", "/bin/echo")
-    with subprocess.Popen(
-        [sys.executable, "-c", replaced, "took", "over"], stdout=subprocess.PIPE, text=True
-    ) as process:
-        until_it_waits(process.pid)
-        yield process
-        process.kill()
-
-
-def until_it_waits(process: int) -> None:
-    """Wait until a process waits for a lock."""
-    end = monotonic() + 30
-    while not any(
-        f"-> FLOCK  ADVISORY  WRITE {process} " in line for line in Path("/proc/locks").read_text().splitlines()
-    ):
-        assert monotonic() < end, "it does not wait"
-        sleep(0.01)
-
-
-def test_the_second_takes_over_when_the_first_is_gone(standby: subprocess.Popen[str], lock: int) -> None:
-    fcntl.flock(lock, fcntl.LOCK_UN)  # as the system does for a process that was killed
-    out, _ = standby.communicate(timeout=30)
-    assert (standby.returncode, out) == (0, "took over\n")
-
-
-def test_the_second_can_be_stopped_while_it_waits(standby: subprocess.Popen[str]) -> None:
-    standby.send_signal(signal.SIGTERM)
-    out, _ = standby.communicate(timeout=30)
-    assert (standby.returncode, out) == (0, "")
+def test_both_of_two_wait_for_the_directory_and_answer_probes_meanwhile() -> None:
+    base, two = (pod_spec(render(folder))["containers"][0] for folder in FOLDERS)
+    assert two["args"] == ["serve", "--standby", *base["args"][1:]]
+    assert "command" not in two
+    assert {key: two[key] for key in two if key != "args"} == {key: base[key] for key in base if key != "args"}
