@@ -88,7 +88,7 @@ _TESTS: dict[str, Callable[[_Rule], bool]] = {
     "write": _writes,
 }
 WORDS = tuple(_TESTS)
-"""All words, in the order in which they are told. What each means is in docs/rules.md."""
+"""All words, in the order in which they are told. What each means: the field memory.role.power."""
 ALL = 1
 """The set of `all`; sets of words are numbers, one bit each in the order of `WORDS`."""
 EVERYTHING = (1 << len(WORDS)) - 1
