@@ -33,7 +33,7 @@ class Certificates(Subject):
     def __init__(self) -> None:
         self.table = Table(SIZE, CertificateRequest)
         self.identities = Table(SIZE, Identity)
-        super().__init__(certificates=self.table, identities=self.identities)
+        super().__init__(certificates=self.table, issued=self.identities)
 
     def get(self, name: str | None) -> CertificateRequest | None:
         """Give a certificate request."""

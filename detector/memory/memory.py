@@ -73,7 +73,7 @@ class Memory:
         return misfits
 
     def tables(self) -> Iterator[tuple[str, Table[Any]]]:
-        """Give all tables by name."""
+        """Give all tables by name; no two subjects use the same one."""
         return ((name, table) for one in self.subjects.values() for name, table in one.tables.items())
 
     def sizes(self) -> dict[str, int]:
