@@ -261,6 +261,11 @@ class Daemon:
             self.process.send_signal(signal.SIGTERM)
         return self.gone()
 
+    def metric(self, name: str) -> float:
+        """Give the value of a metric, by its name and labels; 0 where there is none."""
+        lines = self.get("/metrics")[1].decode().splitlines()
+        return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} ")), 0.0)
+
     def settled(self) -> None:
         """Wait until all that was accepted is folded, stored and delivered."""
 

@@ -160,6 +160,39 @@ def test_a_second_daemon_on_the_same_data_is_refused(daemon: Daemon, tmp_path: P
     assert "is in use by another redshank" in second.said()
 
 
+def test_a_standby_takes_over_when_the_active_one_is_killed(daemon: Daemon, receiver: Receiver, tmp_path: Path) -> None:
+    second = Daemon(tmp_path / "second", data_dir=str(daemon.data), sinks=[http_sink(receiver)])
+    second.folder.mkdir()
+    second.data = daemon.data
+    sent = bodies(LINES)
+    try:
+        second.launch("--standby")
+        second.wait_said("standing by")
+        assert [daemon.post(body) for body in sent[:7]] == [200] * 7
+        daemon.kill()
+        second.listening()
+        assert [second.post(body) for body in sent[5:]] == [200] * 10  # two of them come again
+        second.settled()
+        assert second.get("/readyz")[0] == 200
+        assert second.stop() == 0
+        assert plain(second.stored()) == plain(second.oracle())
+        assert receiver.alerts.keys() == second.stored().keys()
+    finally:
+        second.end()
+
+
+def test_a_standby_can_be_stopped_while_it_waits(daemon: Daemon, tmp_path: Path) -> None:
+    second = Daemon(tmp_path / "second", data_dir=str(daemon.data))
+    second.folder.mkdir()
+    try:
+        second.launch("--standby")
+        second.wait_said("standing by")
+        assert second.stop() == 0
+    finally:
+        second.end()
+    assert daemon.get("/readyz")[0] == 200
+
+
 def test_wrong_settings_are_told_with_file_and_line(tmp_path: Path) -> None:
     daemon = Daemon(
         tmp_path, webhook={"listen": "127.0.0.1:0", "max_body": "many"}, sinks=[{"name": "x", "type": "http"}]

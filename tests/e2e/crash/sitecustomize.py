@@ -2,6 +2,8 @@
 
 ``POISON=id`` ends it whenever an event with that Audit-ID is folded. It is the end that the out-of-memory killer
 brings, at a moment that no timing hits reliably.
+
+``AHEAD=file`` sets the daemon's clock ahead by the seconds that the file says; ``SPEED=n`` lets it run n times as fast.
 """
 
 from __future__ import annotations
@@ -11,8 +13,10 @@ import importlib.machinery
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -23,8 +27,9 @@ POINTS = {
     "half a snapshot": ("detector.store.snapshots", "_checksum"),
     "folding": ("detector.fold", "Fold.fold"),
     "saving": ("detector.fold", "Fold.snapshot"),
+    "clock": ("detector.sinks.base", "SystemClock"),
 }
-"""Name → module, and the function or method in it; the process dies as it is called."""
+"""Name → module, and what in it is replaced; most are functions, at the call of which the process dies."""
 
 
 def _die(left: int, method: Callable[..., Any]) -> Callable[..., Any]:
@@ -45,6 +50,28 @@ def _poisoned(audit_id: str, method: Callable[..., Any]) -> Callable[..., Any]:
         return method(fold, record)
 
     return dies
+
+
+def _moved(file: str, speed: float, clock: Any) -> Any:
+    began = time.time()
+
+    class Moved(clock):  # type: ignore[misc]
+        """A clock that is wrong."""
+
+        def now(self) -> int:
+            """Give the time: microseconds since 1970."""
+            ahead = float(Path(file).read_text()) if file else 0.0
+            return int(super().now() + 1e6 * (ahead + (speed - 1) * (time.time() - began)))
+
+        def monotonic(self) -> float:
+            """Give seconds since some moment."""
+            return float(super().monotonic() * speed)
+
+        async def sleep(self, seconds: float) -> None:
+            """Wait."""
+            await super().sleep(seconds / speed)
+
+    return Moved
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -80,5 +107,8 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 if os.environ.get("CRASH"):
     _point, _, _times = os.environ["CRASH"].partition(":")
     sys.meta_path.insert(0, _Finder(_point, partial(_die, int(_times))))
+if os.environ.get("AHEAD") or os.environ.get("SPEED"):
+    _speed = float(os.environ.get("SPEED", "1"))
+    sys.meta_path.insert(0, _Finder("clock", partial(_moved, os.environ.get("AHEAD", ""), _speed)))
 if os.environ.get("POISON"):
     sys.meta_path.insert(0, _Finder("folding", partial(_poisoned, os.environ["POISON"])))
