@@ -13,7 +13,7 @@ import msgspec
 import orjson
 
 from detector.event import read_body
-from detector.redaction.tokens import BLANK, MAX_DEPTH, NAME, has_token, scrub_all
+from detector.redaction.tokens import BLANK, MAX_DEPTH, NAME, scrub_all, suspect
 
 RESOURCES = frozenset({"secrets", "serviceaccounts", "tokenreviews", "tokenrequests"})
 KINDS = frozenset({"Secret", "SecretList", "TokenRequest", "TokenReview"})
@@ -32,7 +32,7 @@ def blank_raw(raw: msgspec.Raw, carrier: bool) -> msgspec.Raw:
     What is no JSON is left out as a whole.
     """
     written = orjson.dumps(blank_body(read_body(raw), carrier))
-    return msgspec.Raw(orjson.dumps(scrub_all(orjson.loads(written))) if has_token(written) else written)
+    return msgspec.Raw(orjson.dumps(scrub_all(orjson.loads(written))) if suspect(written) else written)
 
 
 def blank_body(body: Any, carrier: bool = True) -> Any:

@@ -9,7 +9,7 @@ A value ends where a shell would end a word: what follows a token in a command i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import re2
@@ -25,6 +25,9 @@ _PERCENT = "%(?:25)*"
 """The sign that begins an encoded byte; in the address of another address it is encoded itself, maybe twice."""
 _SPACE = rf"(?:\s|\+|{_PERCENT}20)"
 _RUN = "[A-Za-z0-9_-]"
+
+
+Bytes = bytes | memoryview
 
 
 class Shape:
@@ -49,8 +52,8 @@ _KEYS = ("api", "access", "secret", "private")
 """Names of what holds a secret; the second ones with "key" behind them."""
 NAME = "|".join([*map(_cased, _NAMES), f"(?:{'|'.join(map(_cased, _KEYS))})[_-]?{_cased('key')}"])
 # Rare pieces make the search fast: it looks at the first three letters of each stem.
-_ENDINGS = _both("en", "rd", "wd", "et", "zation", "ey")
-_TELLING = (*_both("oken", "sword", "sswd", "ecret", "zation", "key"), "Key")
+_ENDINGS = (*_both("en", "rd", "wd", "et", "ey"), "zation", "ZATION")
+_TELLING = (*_both("oken", "sword", "ecret", "zation", "key"), "sswd", "Key")
 
 
 def _shapes(sign: str, value: str) -> tuple[Shape, ...]:
@@ -78,32 +81,45 @@ URI = _shapes(
     r"7[0-9abdefABDEF]|[489a-fA-F][0-9a-fA-F]))+",
 )
 
-TOKENS = tuple(stem.decode() for shape in TEXT for stem in shape.stems)
-CARRIERS = ('"Secret', '"TokenRe', r"\u00")
+STEMS = tuple(stem for shape in TEXT for stem in shape.stems)
+CARRIERS = (b'"Secret', b'"TokenRe', rb"\u00")
 """What a body must have that holds a carrier by its kind; or letters in disguise, as JSON allows."""
-PAIRS = tuple(f'{ending}","v' for ending in _TELLING)
+PAIRS = tuple(f'{ending}","v'.encode() for ending in _TELLING)
 """What a body must have that holds an environment variable with a telling name: its name, then its value."""
-_ALL = (*TOKENS, *CARRIERS, *PAIRS)
-_OVERLAP = max(map(len, _ALL)) - 1
-_find = BytesAhoCorasick([stem.encode() for stem in _ALL], matchkind=MatchKind.LeftmostFirst).find_matches_as_indexes
+BODY_STEMS = (*(stem for stem in STEMS if not stem.endswith(b"%")), *CARRIERS, *PAIRS)
+"""Addresses, in which signs are encoded, are not looked for in bodies. More than 32 stems take twice as long."""
+_OVERLAP = max(map(len, (*STEMS, *BODY_STEMS))) - 1
 
 
-def found(data: bytes | memoryview, stems: int = len(_ALL)) -> Iterator[int]:
-    """Give where in a text or JSON, as UTF-8, one of the first ``stems`` stems is, ascending; a few come twice."""
+def _finder(stems: Sequence[bytes]) -> Callable[[Bytes], list[tuple[int, int, int]]]:
+    find: Any = BytesAhoCorasick(stems, matchkind=MatchKind.LeftmostFirst).find_matches_as_indexes  # stubs say bytes
+    made: Callable[[Bytes], list[tuple[int, int, int]]] = find
+    return made
+
+
+_find, _find_in_body = _finder(STEMS), _finder(BODY_STEMS)
+
+
+def _windows(data: Bytes) -> Iterator[tuple[int, Bytes]]:
     for start in range(0, len(data), WINDOW - _OVERLAP):
-        for stem, first, _ in _find(data[start : start + WINDOW]):
-            if stem < stems:
-                yield start + first
+        yield start, data[start : start + WINDOW]
 
 
-def suspect(data: bytes | memoryview) -> bool:
-    """Tell whether there can be anything to blank in a text or JSON, as UTF-8: false for nearly all."""
-    return bool(_find(data)) if len(data) <= WINDOW else any(True for _ in found(data))
+def found(data: Bytes) -> Iterator[int]:
+    """Give where in texts, as UTF-8, there may be a token; a place may come twice."""
+    for start, window in _windows(data):
+        for _, first, _ in _find(window):
+            yield start + first
 
 
-def has_token(data: bytes) -> bool:
-    """Tell whether there can be a token in JSON, leaving aside what else `suspect` looks for."""
-    return any(True for _ in found(data, len(TOKENS)))
+def suspect(data: Bytes) -> bool:
+    """Tell whether there can be a token in a text or in JSON, as UTF-8: false for nearly all."""
+    return any(_find(window) for _, window in _windows(data))
+
+
+def suspect_body(data: Bytes) -> bool:
+    """Tell whether there can be a token, or a carrier of secrets, in a body of JSON."""
+    return bool(_find_in_body(data)) if len(data) <= WINDOW else any(_find_in_body(one) for _, one in _windows(data))
 
 
 def scrub(text: str, shapes: tuple[Shape, ...] = TEXT) -> str:

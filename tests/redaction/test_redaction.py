@@ -69,7 +69,8 @@ def test_what_is_blanked_in_an_event_does_not_depend_on_its_neighbours(places: l
 
 
 def test_an_event_without_secrets_stays_as_it_is() -> None:
-    attributes: dict[str, Any] = {"objectRef": {"resource": "pods", "name": "a"}, "requestObject": {"a": [1, None, "b"]}}
+    body = {"a": [1, None, "b"]}
+    attributes: dict[str, Any] = {"objectRef": {"resource": "pods", "name": "a"}, "requestObject": body}
     one, same = event(**attributes), event(**attributes)
     assert written(blank(one)) == written(same)
     assert bytes(one.requestObject) == bytes(same.requestObject)
