@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -114,12 +114,14 @@ class Store:
     def close(self, timeout: float = 30.0) -> None:
         """Write what was submitted, close everything, and free the lock.
 
-        Raises StoreError when the disk hangs for so many seconds.
+        Raises StoreError when the disk hangs for so many seconds; the lock stays then, as something may yet be written.
         """
         end = monotonic() + timeout
-        with closing(self._lock), ExitStack() as both:
-            both.callback(lambda: self.state.close(max(0.0, end - monotonic())))
+        try:
             self.journal.close(timeout)
+        finally:
+            self.state.close(max(0.0, end - monotonic()))
+        self._lock.close()
 
     def __enter__(self) -> Store:
         return self

@@ -7,12 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from detector.errors import StoreError, StoreFullError
+from detector.errors import InUseError, StoreError, StoreFullError
 from detector.store.deliveries import Message
 from detector.store.directory import Lock, Store
 from tests.store.making import NOW, WAIT, alert, append, small_disk
@@ -158,3 +159,16 @@ def test_a_first_start_on_a_full_disk_leaves_nothing_that_stands_in_the_way(tmp_
         subprocess.run(["mount", "-o", "remount,size=8m", str(disk)], check=True, capture_output=True)
         with Store(disk / "data") as store:
             assert store.journal.last == -1
+
+
+def test_a_disk_that_hangs_holds_up_no_stop_and_keeps_the_lock(tmp_path: Path) -> None:
+    store, gate = Store(tmp_path), threading.Event()
+    for writer in (store.journal._writer, store.state._writer):
+        writer.submit(lambda _: gate.wait(WAIT))
+    with pytest.raises(StoreError, match="the disk has not answered"):
+        store.close(0.05)
+    with pytest.raises(InUseError):  # what hangs may yet be written: nobody else may write meanwhile
+        Lock(tmp_path / "lock")
+    gate.set()
+    store.close()
+    Lock(tmp_path / "lock").close()
