@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from detector.entries import record_of
 from detector.event import Event
 from detector.formats import Batch, decode_batch
 from detector.intake import AGAIN, SMALL, Intake, body_digest
-from detector.redaction import blank
+from detector.redaction import BLANK, Redaction, blank
 from detector.sinks.base import SystemClock
 from detector.sources.webhook import Answer, Refusal
 from detector.store.directory import Layout, Store
@@ -241,7 +241,7 @@ REVIEW = {"kind": "TokenReview", "spec": {"token": PLANTED}}
 PARTS = st.fixed_dictionaries(
     {},
     optional={
-        "userAgent": st.text(max_size=8),
+        "userAgent": st.text(max_size=8) | st.just(f"curl token={PLANTED}"),
         "requestURI": st.sampled_from(["/api", f"/api?token={PLANTED}", f"/proxy/{JWT}", "/ü?limit=5"]),
         "annotations": st.dictionaries(st.text(max_size=4), st.text(max_size=4), max_size=2),
         "requestObject": JSON,
@@ -256,6 +256,8 @@ CARRIED = st.sampled_from(
         {"objectRef": {"resource": "secrets"}, "requestObject": SECRET},
         {"objectRef": {"resource": "secrets"}, "responseObject": {"kind": "SecretList", "items": [SECRET]}},
         {"objectRef": {"resource": "tokenreviews"}, "requestObject": REVIEW},
+        {"objectRef": {"resource": "pods"}, "responseObject": {"kind": "List", "items": [SECRET]}},
+        {"requestObject": SECRET},
         {"objectRef": {"resource": "pods"}},
     ]
 )
@@ -281,6 +283,23 @@ def test_what_is_journaled_decodes_to_the_same_events_with_their_secrets_blanked
     events, journaled = kept(shared, body)
     assert same(events, [blank(event) for event in decode_batch(body).events])
     assert PLANTED.encode() not in journaled
+
+
+@pytest.mark.parametrize("size", [1, SMALL])
+def test_what_is_blanked_is_what_the_settings_say_now(data: Path, size: int) -> None:
+    paths = ["userAgent"]
+    with closing(Store(data)) as store:
+        intake = Intake(store.journal, store.state, SystemClock(), lambda *_: None, lambda: Redaction(paths))
+        for name in ("one", "two"):
+            body = event_list(raw(1, userAgent=PLANTED, auditID=name, verb="x" * size))
+            assert asyncio.run(intake.accept("prod", body, "")) == ACCEPTED
+            paths.clear()
+        intake.close()
+        reader = JournalReader(Layout(data).journal)
+        first, second = reader.after(-1, 1 << 40)
+        reader.close()
+    assert (PLANTED.encode() in first.body, BLANK.encode() in first.body) == (False, True)
+    assert PLANTED.encode() in second.body
 
 
 @pytest.mark.skipif(not ATTACK.exists(), reason="no sample logs here")

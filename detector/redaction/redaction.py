@@ -71,9 +71,9 @@ def _with_tokens(events: list[Event]) -> list[Event]:
 
 def _blank_bodies(event: Event, carrier: bool) -> None:
     for attribute in BODIES:
-        body = memoryview(getattr(event, attribute))
-        if body and (carrier or suspect_body(body)):
-            setattr(event, attribute, blank_raw(getattr(event, attribute), carrier))
+        raw = getattr(event, attribute)
+        if raw is not _NO_BODY and (body := memoryview(raw)) and (carrier or suspect_body(body)):
+            setattr(event, attribute, blank_raw(raw, carrier))
 
 
 def _scrub_attributes(one: msgspec.Struct) -> None:
