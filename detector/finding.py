@@ -1,6 +1,7 @@
-"""What is said about events: Reason, Finding, Alert, Verdict; later Incident.
+"""What is said about events: Reason, Finding, Alert, Verdict.
 
-A Finding is one detector's word on one event. An Alert is findings grouped: what a person sees.
+A Finding is one detector's word on one event. An Alert is findings grouped: what a person sees. An incident is an Alert
+whose ``kind`` says so: alerts of one chain of actors, one attack, one story.
 """
 
 from __future__ import annotations
@@ -99,6 +100,22 @@ class RuleInfo(msgspec.Struct, frozen=True, gc=False):
     """What its findings say happened: a sentence with names of fields in braces."""
 
 
+class Chapter(msgspec.Struct, frozen=True, gc=False):
+    """One alert as part of an incident's story, as it opened."""
+
+    time: int
+    """Microseconds since 1970."""
+    alert: str
+    """Id of the alert."""
+    level: Level
+    stage: str
+    """How far an attacker is by then: ``recon``, ``access``, ``escalation``, ``persistence`` or ``impact``."""
+    title: str
+    actor: str
+    target: str
+    message: str
+
+
 class Alert(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Findings of one rule about one actor within a group window: one absolute revision of it."""
 
@@ -125,7 +142,16 @@ class Alert(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     samples: tuple[dict[str, Any], ...]
     """Redacted events."""
     message: str = ""
-    """What happened, in one sentence: the first finding's."""
+    """What happened, in one sentence: the first finding's. An incident's story in short."""
+    incident: str = ""
+    """Id of the incident that it opened as a part of; an incident's story names alerts from before it, too.
+
+    Of an incident: the one it goes on as.
+    """
+    kind: str = "alert"
+    """``alert``, or ``incident``: alerts of one chain of actors, told like one alert."""
+    story: tuple[Chapter, ...] = ()
+    """The alerts of an incident, in the order of time."""
 
 
 DISMISSED, CONFIRMED = "dismissed", "confirmed"

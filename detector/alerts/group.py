@@ -1,4 +1,4 @@
-"""Grouping: Finding → Alert, in revisions.
+"""Grouping: Finding → Alert, in revisions; and those of one chain of actors → incident.
 
 An alert opens with its first finding and takes in findings of the same rule, actor and correlation group for
 `WINDOW`. It is told when it opens, when its level rises, at most every `TELL` for counts, and when it closes. All of it
@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 import orjson
 
+from detector.alerts.chain import identities
+from detector.alerts.incident import Incidents
 from detector.alerts.opened import Open, Room, opened
 from detector.event import SECOND, Event
 from detector.finding import DISMISSED, Alert, Finding, RuleInfo, Verdict, make_id
@@ -32,15 +34,17 @@ class Alerts:
         self.infos: dict[str, RuleInfo] = {}
         """What people are told of the rules of these alerts, by the rule's id."""
         self.room = Room()
+        self.incidents = Incidents(cluster)
         self.evicted = 0
         self.next_close = NEVER
-        """The time at which the next alert's window is over."""
+        """The time before which nothing is over."""
 
     def add(self, finding: Finding, event: Event, info: RuleInfo, now: int) -> list[Alert]:
         """Take in a finding when the watermark is ``now``, after `expire`; gives the revisions to tell.
 
         Windows run on the watermark, not on the finding's own time: a backlog of late events is no storm of alerts.
         """
+        tied = identities(event)
         shared = group_key(finding)
         key = make_id(*shared)
         told: list[Alert] = []
@@ -54,22 +58,32 @@ class Alerts:
         self.infos[info.id] = info
         rises = finding.level > alert.level
         self.room.take_in(alert, finding, event)
+        story = self.incidents.add(alert, finding, info, tied, now)
+        if opens:
+            alert.incident = self.incidents.of(tied)
         if opens or rises or (now >= alert.told_at + TELL and not alert.dismissed):
             alert.told_at = now
             told.append(self._tell(alert, "opened" if opens else "raised" if rises else "updated"))
+        told += story
+        self.next_close = min(self.next_close, self.incidents.next_close)
         return told
 
     def expire(self, now: int) -> list[Alert]:
-        """Close the alerts whose window is over at ``now``."""
+        """Close the alerts and incidents that are over at ``now``."""
         if now < self.next_close:
             return []
         told = [self._close(key) for key, alert in list(self.open.items()) if alert.opened_at + WINDOW <= now]
-        self.next_close = min((alert.opened_at + WINDOW for alert in self.open.values()), default=NEVER)
+        told += self.incidents.expire(now)
+        self._set_next_close()
         return told
 
     def close_all(self) -> list[Alert]:
-        """Close every open alert, as at the end of an archive."""
-        return [self._close(key) for key in list(self.open)]
+        """Close every open alert and incident, as at the end of an archive."""
+        return [*(self._close(key) for key in list(self.open)), *self.incidents.close_all()]
+
+    def _set_next_close(self) -> None:
+        windows = (alert.opened_at + WINDOW for alert in self.open.values())
+        self.next_close = min(self.incidents.next_close, min(windows, default=NEVER))
 
     def judge(self, verdict: Verdict) -> None:
         """Stop telling the counts of an alert that a person has dismissed; it is told when it rises, and closed."""
@@ -114,6 +128,7 @@ class Alerts:
             audit_ids=tuple(alert.audit_ids),
             samples=tuple(map(orjson.loads, alert.samples)),
             message=alert.message,
+            incident=alert.incident,
         )
 
     def dump(self) -> dict[str, Any]:
@@ -122,6 +137,7 @@ class Alerts:
         return {
             "open": list(self.open.items()),
             "infos": [self.infos[name] for name in used],
+            "incidents": self.incidents.dump(),
             "evicted": self.evicted,
         }
 
@@ -130,8 +146,9 @@ class Alerts:
         self.open = {key: msgspec.convert(alert, Open) for key, alert in state["open"]}
         self.infos = {info.id: info for info in msgspec.convert(state["infos"], list[RuleInfo])}
         self.room = Room(self.open.values())
+        self.incidents.load(state["incidents"])
         self.evicted = state["evicted"]
-        self.next_close = min((alert.opened_at + WINDOW for alert in self.open.values()), default=NEVER)
+        self._set_next_close()
 
 
 def group_key(finding: Finding) -> tuple[str, ...]:

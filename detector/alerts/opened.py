@@ -54,6 +54,8 @@ class Open(msgspec.Struct, array_like=True):
     audit_ids: dict[str, None] = {}
     samples: list[bytes] = []
     """Events as JSON."""
+    incident: str = ""
+    """Id of the incident that it opened as a part of."""
 
 
 def opened(finding: Finding, name: str, now: int) -> Open:

@@ -34,7 +34,9 @@ def decode(record: dict[str, Any]) -> Alert:
     """Read what `encode` gives; samples that were left out are none. Raises msgspec.ValidationError, ValueError."""
     rule = {**record["rule"], "level": Level[record["rule"]["level"]]}
     times = {name: micros(record[name]) for name in ("first_seen", "last_seen")}
-    return msgspec.convert({"samples": (), **record, **times, "level": Level[record["level"]], "rule": rule}, Alert)
+    story = [{**one, "time": micros(one["time"]), "level": Level[one["level"]]} for one in record.get("story", ())]
+    words = {**times, "level": Level[record["level"]], "rule": rule, "story": story}
+    return msgspec.convert({"samples": (), **record, **words}, Alert)
 
 
 def shrunk(alert: Alert, room: int, *, samples: bool = True) -> dict[str, Any]:
@@ -55,4 +57,8 @@ def _in_words(record: dict[str, Any], alert: Alert) -> dict[str, Any]:
         "rule": {**record["rule"], "id": alert.rule.id, "level": alert.rule.level.name},
         "first_seen": rfc3339(alert.first_seen),
         "last_seen": rfc3339(alert.last_seen),
+        "story": [
+            {**record["story"][place], "time": rfc3339(one.time), "level": one.level.name}
+            for place, one in enumerate(alert.story[: len(record["story"])])
+        ],
     }

@@ -17,6 +17,8 @@ LONGEST = 160
 """Longest value shown in a reason."""
 SHORT = 60
 """Longest actor in a line."""
+CHAPTERS = 8
+"""Chapters of a story shown."""
 LISTED = 3
 """Targets and addresses shown."""
 
@@ -122,7 +124,24 @@ def in_brief(alert: Alert, glyphs: Glyphs, room: int) -> tuple[Text, ...]:
 
 def _short(alert: Alert) -> str:
     """Write the actor where there is little room."""
-    account = alert.actor.removeprefix("system:serviceaccount:")
-    if alert.actor_kind == "serviceaccount" and account != alert.actor:
+    return _account(alert.actor)
+
+
+def _account(actor: str) -> str:
+    account = actor.removeprefix("system:serviceaccount:")
+    if account != actor:
         return cut(f"sa:{account.replace(':', '/')}", SHORT)
-    return cut(alert.actor, SHORT) or "(nobody named)"
+    return cut(actor, SHORT) or "(nobody named)"
+
+
+def story(incident: Alert, glyphs: Glyphs, *, fold: bool = False) -> Iterator[RenderableType]:
+    """Draw an incident: how far it went, and its chapters in the order of time."""
+    told = f"  {when(incident, glyphs)} {glyphs.dot} {count(len(incident.story), 'alert')}"
+    yield columns([(badge(incident.level), Text.assemble((plain(incident.title), "bold"), (told, "dim")))], 8, indent=3)
+    lines = [
+        (Text(), Text(clock(one.time), "dim"), Text.assemble(plain(one.title), (f": {_account(one.actor)}", "dim")))
+        for one in incident.story[:CHAPTERS]
+    ]
+    if (more := len(incident.story) - CHAPTERS) > 0:
+        lines.append((Text(), Text(), Text(f"and {more} more", "dim")))
+    yield columns(lines, 8, 8, indent=3, fold=fold)

@@ -50,6 +50,8 @@ class AlertCounts(msgspec.Struct):
     by_level: dict[str, int]
     by_rule: dict[str, int]
     by_tactic: dict[str, int]
+    incidents: int
+    """Stories that alerts are part of; they are not among ``total``."""
 
 
 class ReplayJSON(msgspec.Struct):
@@ -68,6 +70,8 @@ class ReplayJSON(msgspec.Struct):
     alert_counts: AlertCounts
     actors: list[dict[str, Any]]
     """At most 50, by level, then by number of alerts."""
+    incidents: list[dict[str, Any]]
+    """Alerts of one chain of actors, one story each; at or above ``--level``; by level, then by time."""
     alerts: list[dict[str, Any]]
     """As ``--out`` writes them, without ``samples``; by level, then by time."""
 
@@ -87,6 +91,7 @@ def summary_json(outcome: Outcome) -> dict[str, Any]:
             rules=RulesJSON(list(outcome.packs), outcome.rules, outcome.counters.failures, outcome.counters.silenced),
             alert_counts=_counts(outcome, len(alerts)),
             actors=[_actor(actor) for actor in summary.actors.top(ACTORS)],
+            incidents=[native.encode(one, samples=False) for one in summary.stories()],
             alerts=alerts,
         )
     )
@@ -111,6 +116,7 @@ def _counts(outcome: Outcome, listed: int) -> AlertCounts:
         by_level={level.name: summary.levels[level] for level in sorted(summary.levels, reverse=True)},
         by_rule={id_: entry.alerts for id_, entry in summary.rules.items()},
         by_tactic=dict(summary.tactics()),
+        incidents=summary.incidents.total(),
     )
 
 

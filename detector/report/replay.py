@@ -122,7 +122,7 @@ def _fold(options: Options, detector: Detector, source: FileSource | JournalSour
         for batch, alerts in replay(detector, batches):
             summary.batch(batch)
             for alert in alerts:
-                summary.opened += alert.change == "opened"
+                summary.opened += alert.change == "opened" and alert.kind == "alert"
                 if alert.status == "closed":
                     summary.alert(alert)
                     if writer and alert.level >= options.level:

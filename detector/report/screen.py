@@ -12,12 +12,13 @@ from detector.encodings.plain import plain
 from detector.event import SECOND
 from detector.finding import Alert, Level
 from detector.report.actors import Actor
-from detector.report.alert import in_brief, in_full, kind, name, origin
+from detector.report.alert import in_brief, in_full, kind, name, origin, story
 from detector.report.outcome import Outcome
 from detector.report.terminal import STYLES, Glyphs, Page, badge, columns, heading
 from detector.report.words import clock, count, day, duration, level_counts, number, period, size
 
 ACTORS = 8
+INCIDENTS = 5
 STORY = 4
 """Different things told of each actor."""
 MARGIN = 21
@@ -31,7 +32,7 @@ def draw(page: Page, outcome: Outcome, full: int | None) -> None:
     glyphs = page.glyphs
     page.print(*head(outcome, glyphs))
     if outcome.summary.shown:
-        page.print(*_when(outcome, page), *_who(outcome, page), *_tactics(outcome, glyphs))
+        page.print(*_when(outcome, page), *_incidents(outcome, page), *_who(outcome, page), *_tactics(outcome, glyphs))
         page.print(*_alerts(outcome, page, full))
     page.print(*_unread(outcome), *_hints(outcome, glyphs, full))
 
@@ -41,7 +42,9 @@ def head(outcome: Outcome, glyphs: Glyphs) -> Iterator[RenderableType]:
     summary, counters = outcome.summary, outcome.counters
     if outcome.interrupted:
         yield Text("Interrupted: this is what was found so far.", "bold yellow")
-    funnel = (events(outcome), count(counters.findings, "finding"), count(summary.total, "alert"))
+    funnel = [events(outcome), count(counters.findings, "finding"), count(summary.total, "alert")]
+    if stories := summary.incidents.total():
+        funnel.append(count(stories, "incident"))
     yield Text(f" {glyphs.arrow} ".join(funnel), "bold")
     if summary.first is not None and summary.last is not None:
         span = duration(summary.last - summary.first)
@@ -90,6 +93,18 @@ def _when(outcome: Outcome, page: Page) -> Iterator[RenderableType]:
     dated = day(summary.first) != day(summary.last)
     start, end = clock(summary.first, dated=dated), clock(summary.last, dated=dated)
     yield Text(f"  {start}{end:>{width - len(start)}}", "dim")
+
+
+def _incidents(outcome: Outcome, page: Page) -> Iterator[RenderableType]:
+    """Tell the most severe stories, the most severe first."""
+    stories = outcome.summary.stories()
+    if not stories:
+        return
+    left = len(stories) - INCIDENTS
+    aside = f"the first {INCIDENTS} of {number(len(stories))}" if left > 0 else "alerts of one chain of actors"
+    yield heading("Incidents", aside)
+    for incident in stories[:INCIDENTS]:
+        yield from story(incident, page.glyphs, fold=not page.terminal)
 
 
 def _who(outcome: Outcome, page: Page) -> Iterator[RenderableType]:

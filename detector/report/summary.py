@@ -22,6 +22,9 @@ PLACES = 5
 """Places told for each reason."""
 OTHER = "other reasons"
 
+Ranked = tuple[Level, int, str, Alert]
+"""An alert behind what it is ranked by."""
+
 
 @dataclass
 class Rejections:
@@ -57,7 +60,9 @@ class Summary:
         self.timeline = Timeline()
         self.first: int | None = None
         self.last: int | None = None
-        self._best: list[tuple[Level, int, str, Alert]] = []
+        self.incidents: Counter[Level] = Counter()
+        self._best: list[Ranked] = []
+        self._stories: list[Ranked] = []
 
     def batch(self, batch: Batch) -> None:
         """Note what a batch holds beside its events, and from when it is.
@@ -85,7 +90,12 @@ class Summary:
             entry.places.append(where)
 
     def alert(self, alert: Alert) -> None:
-        """Take in the last revision of an alert."""
+        """Take in the last revision of an alert or an incident."""
+        if alert.kind == "incident":
+            self.incidents[alert.level] += 1
+            if alert.level >= self.level:
+                self._keep(alert, self._stories)
+            return
         self.levels[alert.level] += 1
         if alert.level < self.level:
             return
@@ -94,15 +104,15 @@ class Summary:
         entry.level = max(entry.level, alert.level)
         self.actors.add(alert)
         self.timeline.add(alert.first_seen, alert.level)
-        self._keep(alert)
+        self._keep(alert, self._best)
 
-    def _keep(self, alert: Alert) -> None:
+    def _keep(self, alert: Alert, among: list[Ranked]) -> None:
         slim = msgspec.structs.replace(alert, samples=())
         ranked = (alert.level, -alert.first_seen, alert.id, slim)
-        if self.kept is None or len(self._best) < self.kept:
-            heapq.heappush(self._best, ranked)
+        if self.kept is None or len(among) < self.kept:
+            heapq.heappush(among, ranked)
         else:
-            heapq.heappushpop(self._best, ranked)
+            heapq.heappushpop(among, ranked)
 
     @property
     def total(self) -> int:
@@ -116,12 +126,16 @@ class Summary:
 
     @property
     def highest(self) -> Level | None:
-        """The highest level of any alert."""
-        return max(self.levels, default=None)
+        """The highest level of any alert or incident."""
+        return max((*self.levels, *self.incidents), default=None)
 
     def best(self) -> list[Alert]:
         """Give the alerts kept: by level, the highest first, then by time."""
-        return [ranked[-1] for ranked in sorted(self._best, key=lambda ranked: (-ranked[0], -ranked[1], ranked[2]))]
+        return _in_order(self._best)
+
+    def stories(self) -> list[Alert]:
+        """Give the incidents kept, in the same order."""
+        return _in_order(self._stories)
 
     def tactics(self) -> list[tuple[str, int]]:
         """Count the alerts of each ATT&CK tactic, the most frequent first."""
@@ -129,6 +143,10 @@ class Summary:
         for entry in self.rules.values():
             counts.update(dict.fromkeys(entry.rule.tactics, entry.alerts))
         return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _in_order(kept: list[Ranked]) -> list[Alert]:
+    return [ranked[-1] for ranked in sorted(kept, key=lambda ranked: (-ranked[0], -ranked[1], ranked[2]))]
 
 
 def place(path: str, line: int | None) -> str:

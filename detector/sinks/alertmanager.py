@@ -23,6 +23,7 @@ from detector.sinks.address import Url
 from detector.sinks.base import Clock, Failure, Mode, RetryError, Sink
 from detector.sinks.client import HttpClient
 from detector.sinks.login import LoginSettings
+from detector.sinks.settings import TELLS, Tells
 
 MISSED = 4
 """Repetitions that may fail before Alertmanager takes an alert for resolved; as Prometheus does it."""
@@ -40,6 +41,7 @@ class AlertmanagerSettings(LoginSettings):
     type: Literal["alertmanager"] = Field(
         default="alertmanager", description="Prometheus Alertmanager.", examples=["alertmanager"]
     )
+    tells: Tells = Field(default="incidents", description=TELLS, examples=["all"])
     urls: tuple[Url, ...] = Field(
         min_length=1,
         max_length=16,

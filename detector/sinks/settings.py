@@ -6,7 +6,7 @@ from abc import abstractmethod
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -35,6 +35,10 @@ LONGEST = 500
 """Longest message kept of a failure."""
 TEST_RULE = "57e0e59f-66a5-4745-9015-fc71c8abc82a"
 """The rule in ``rules/operations/doctor.yml`` whose alerts `redshank doctor` looks for at every sink."""
+
+
+Tells = Literal["all", "alerts", "incidents"]
+TELLS = "`incidents`: alerts that open as a part of an incident are left to it; `alerts`: no incidents; `all`: both."
 
 
 def _level(value: Any) -> Any:
@@ -68,6 +72,11 @@ class SinkSettings(BaseModel):
         default=(),
         description="Only alerts of these clusters are sent (`*` and `?` stand for other characters); all if empty.",
         examples=[["prod-*", "payments"]],
+    )
+    tells: Tells = Field(
+        default="all",
+        description=TELLS,
+        examples=["incidents"],
     )
     closed: bool = Field(
         default=False,
@@ -173,7 +182,7 @@ def wants(settings: SinkSettings, alert: Alert) -> bool:
     """Tell whether a sink is to hear of a revision; asked when it is put into the outbox.
 
     Sinks that replace hear of every revision. Those that append hear when an alert opens or rises in level, and when
-    it closes if asked for. Whatever its level and cluster, the alert of a test (`TEST_RULE`) goes to every sink.
+    it closes if asked for. Whatever its kind, level and cluster, the alert of a test (`TEST_RULE`) goes to every sink.
     """
     if alert.rule.id != TEST_RULE and not _concerned(settings, alert):
         return False
@@ -183,7 +192,11 @@ def wants(settings: SinkSettings, alert: Alert) -> bool:
 
 
 def _concerned(settings: SinkSettings, alert: Alert) -> bool:
-    """Tell whether level and cluster of an alert are those a sink is for."""
+    """Tell whether kind, level and cluster of an alert are those a sink is for."""
     if alert.level < settings.min_level:
+        return False
+    if alert.kind == "incident" and settings.tells == "alerts":
+        return False
+    if alert.kind == "alert" and alert.incident and settings.tells == "incidents":
         return False
     return not settings.clusters or any(fnmatchcase(alert.cluster, pattern) for pattern in settings.clusters)

@@ -17,6 +17,7 @@ from detector.sinks.address import WebhookSettings
 from detector.sinks.base import Clock, Failure, Mode, RetryError, Sink
 from detector.sinks.client import HttpClient
 from detector.sinks.requests import in_groups
+from detector.sinks.settings import TELLS, Tells
 
 
 class SlackSettings(WebhookSettings):
@@ -24,6 +25,7 @@ class SlackSettings(WebhookSettings):
 
     mode: ClassVar[Mode] = "append"
     type: Literal["slack"] = Field(default="slack", description="A Slack channel.", examples=["slack"])
+    tells: Tells = Field(default="incidents", description=TELLS, examples=["all"])
     batch_size: int = Field(default=1, ge=1, le=10, description="Most alerts sent one after the other.", examples=[5])
     rate: float | None = Field(default=1.0, gt=0, le=100, description="Most alerts a second.", examples=[0.5])
 

@@ -17,6 +17,7 @@ from detector.sinks.address import WebhookSettings
 from detector.sinks.base import Clock, Failure, Mode, RetryError, Sink
 from detector.sinks.client import HttpClient
 from detector.sinks.requests import in_groups
+from detector.sinks.settings import TELLS, Tells
 
 FAILED = b"failed"
 """A word of the answers 200 that mean that Teams itself refused, often because there were too many messages."""
@@ -27,6 +28,7 @@ class TeamsSettings(WebhookSettings):
 
     mode: ClassVar[Mode] = "append"
     type: Literal["teams"] = Field(default="teams", description="A Microsoft Teams channel.", examples=["teams"])
+    tells: Tells = Field(default="incidents", description=TELLS, examples=["all"])
     batch_size: int = Field(default=1, ge=1, le=10, description="Most alerts sent one after the other.", examples=[5])
     rate: float | None = Field(default=1.0, gt=0, le=100, description="Most alerts a second.", examples=[0.5])
 

@@ -8,7 +8,7 @@ import msgspec
 import orjson
 
 from detector.encodings import native
-from detector.finding import Alert, Level
+from detector.finding import Alert, Chapter, Level
 from tests.encodings.making import SAMPLE, alert
 
 
@@ -17,7 +17,7 @@ def test_levels_and_times_are_in_words_and_everything_else_is_as_it_was() -> Non
     assert (record["level"], record["rule"]["level"]) == ("critical", "critical")
     assert (record["first_seen"], record["last_seen"]) == ("2026-03-05T14:03:11.123456Z", "2026-03-05T14:08:23.123456Z")
     plain: dict[str, Any] = msgspec.to_builtins(alert())
-    same = {*plain} - {"level", "rule", "first_seen", "last_seen"}
+    same = {*plain} - {"level", "rule", "first_seen", "last_seen", "story"}
     assert {key: record[key] for key in same} == {key: plain[key] for key in same}
 
 
@@ -50,3 +50,11 @@ def test_with_little_room_the_samples_go_and_the_rest_stays() -> None:
 
 def test_lone_surrogates_are_replaced() -> None:
     assert native.encode(alert(actor="a\ud800b"))["actor"] == "a\ufffdb"
+
+
+def test_an_incident_is_read_back_with_its_story() -> None:
+    chapter = Chapter(1_000_000, "a" * 32, Level.low, "recon", "Looked", "jane", "prod/pods/x", "jane looked")
+    incident = alert(kind="incident", story=(chapter,), samples=())
+    record = native.encode(incident)
+    assert record["story"] == [{**msgspec.to_builtins(chapter), "level": "low", "time": "1970-01-01T00:00:01.000000Z"}]
+    assert native.decode(record) == incident
