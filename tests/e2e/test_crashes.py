@@ -25,7 +25,7 @@ from tests.daemon import ATTACK, Daemon, Receiver, Sender, fingerprints, http_si
 pytestmark = pytest.mark.skipif(not ATTACK.exists(), reason="no sample logs here")
 KILLS = 10
 RANDOM_KILLS = 50
-TRAPS = str(Path(__file__).parent / "crash")
+TRAPS = os.pathsep.join(filter(None, (str(Path(__file__).parent / "crash"), os.environ.get("PYTHONPATH"))))
 
 
 class History:
