@@ -92,6 +92,8 @@ class Summary:
     def alert(self, alert: Alert) -> None:
         """Take in the last revision of an alert or an incident."""
         if alert.kind == "incident":
+            if alert.incident:
+                return  # it went on as that one
             self.incidents[alert.level] += 1
             if alert.level >= self.level:
                 self._keep(alert, self._stories)

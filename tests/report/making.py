@@ -8,7 +8,7 @@ import msgspec
 
 from detector.counters import Counters
 from detector.event import SECOND
-from detector.finding import Alert, Level, Reason, RuleInfo
+from detector.finding import Alert, Chapter, Level, Reason, RuleInfo
 from detector.report.outcome import Outcome
 from detector.report.summary import Rejections, Summary
 
@@ -92,7 +92,10 @@ def full_outcome() -> Outcome:
         ),
     )
     again = alert(51, Level.critical, actor="system:serviceaccount:shop:web", actor_kind="serviceaccount")
-    made = outcome(*map(alert, range(36)), hostile, again, duplicates=12, truncated=3)
+    parts = [hostile, again, *map(alert, range(9))]
+    chapters = [Chapter(one.first_seen, one.id, one.level, "access", one.title, one.actor, "x", "x") for one in parts]
+    story = alert(52, Level.critical, kind="incident", title="Incident: recon and access", story=tuple(chapters))
+    made = outcome(*map(alert, range(36)), hostile, again, story, duplicates=12, truncated=3)
     made.summary.rejected["not JSON"] = Rejections(7, ["a.jsonl:3", "a.jsonl:9", "b.jsonl:1", "b.jsonl:2", "b.jsonl:5"])
     made.summary.outside = 5
     made.problems.append("b.jsonl: damaged compressed data")

@@ -42,6 +42,16 @@ def test_below_the_level_only_the_count_is_kept() -> None:
     assert summary.levels == Counter({Level.low: 1})
 
 
+def test_incidents_are_kept_apart_and_those_that_went_on_as_another_are_left_out() -> None:
+    summary = Summary()
+    summary.alert(alert(1))
+    summary.alert(alert(2, Level.critical, kind="incident"))
+    summary.alert(alert(3, Level.critical, kind="incident", incident=f"{2:032x}"))
+    assert (summary.total, summary.incidents, summary.highest) == (1, Counter({Level.critical: 1}), Level.critical)
+    assert [one.id for one in summary.stories()] == [f"{2:032x}"]
+    assert [one.id for one in summary.best()] == [f"{1:032x}"]
+
+
 def test_tactics_count_alerts() -> None:
     summary = Summary()
     for one in (alert(), alert(1), alert(2, Level.critical)):
