@@ -215,7 +215,8 @@ def impersonation_denied(event: Event) -> bool | None:
 
 
 @lru_cache(maxsize=4096)
-def _family(agent: str) -> str | None:
+def program(agent: str) -> str | None:
+    """Give the program that a user agent names; see agent.family."""
     agent = agent.lower()
     generated = _GENERATED_CLIENT.match(agent)
     if generated:
@@ -236,4 +237,4 @@ def agent_family(event: Event) -> str | None:
     """
     agent = event.userAgent
     # The cut bounds what the cache can hold: a user agent may be a megabyte.
-    return _family(agent[:128]) if agent else None
+    return program(agent[:128]) if agent else None

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from detector.event import Event
+from detector.fields.habits import Audit, Denied, Identities, Tokens
 
 _ATTACHED = "memory"
 
@@ -225,6 +226,22 @@ class Facts(Protocol):
     @property
     def certificates(self) -> Certificates:
         """Certificate requests."""
+
+    @property
+    def denied(self) -> Denied:
+        """Refusals."""
+
+    @property
+    def tokens(self) -> Tokens:
+        """Credentials, and where they are used."""
+
+    @property
+    def identities(self) -> Identities:
+        """People and programs."""
+
+    @property
+    def audit(self) -> Audit:
+        """The audit log itself."""
 
 
 class Memory(Protocol):

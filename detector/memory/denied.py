@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from detector.event import SECOND, Event
 from detector.fields.actor import actor, effective_user, impersonation_denied
-from detector.fields.facts import Refusal
+from detector.fields.habits import Refusal
 from detector.fields.request import key, outcome
-from detector.memory.subject import Subject, key_of, known_as
+from detector.memory.subject import Subject, key_of
 from detector.memory.table import Table
 
 SIZE = 10_000
@@ -17,6 +17,7 @@ KEPT = 3600 * SECOND
 SETTLED = 300 * SECOND
 """What was refused so long ago cannot be pushed out by what is refused now."""
 IMPERSONATE = "impersonate"
+_FIRST_ERROR = 400
 
 Key = tuple[str, ...]
 
@@ -45,12 +46,16 @@ class Denied(Subject):
 
     def watch(self, event: Event, now: int) -> None:
         """Take in a refusal, or that what was refused is allowed."""
-        came = outcome(event)
-        if came == "denied":
-            self._refused(event, now)
-        elif came == "allowed" and self._users:
-            if known_as(effective_user(event)) in self._users:
-                self._forget(_key(event))
+        other, user, status = event.impersonatedUser, event.user, event.responseStatus
+        if status is None or status.code is None or status.code >= _FIRST_ERROR:
+            if outcome(event) == "denied":
+                self._refused(event, now)
+        elif self._users and user is not None and (user.username in self._users or other is not None):
+            self._allowed(event)
+
+    def _allowed(self, event: Event) -> None:
+        if outcome(event) == "allowed":
+            self._forget(_key(event))
             if event.impersonatedUser is not None:
                 self._forget(key_of(actor(event), IMPERSONATE))
 
@@ -80,7 +85,7 @@ class Denied(Subject):
 
     def follow(self) -> None:
         """Count anew."""
-        self._users = {}
+        self._users.clear()
         for asked, _ in self.table.items():
             self._users[asked[0]] = self._users.get(asked[0], 0) + 1
 

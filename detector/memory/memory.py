@@ -8,15 +8,20 @@ from typing import Any
 from detector.event import Event
 from detector.fields.facts import attach
 from detector.fields.request import dry_run, outcome
+from detector.memory.audit import Audit
 from detector.memory.bindings import Bindings
 from detector.memory.certificates import Certificates
+from detector.memory.denied import Denied
 from detector.memory.grants import Grants
 from detector.memory.hooks import Hooks
+from detector.memory.identities import Identities
 from detector.memory.namespaces import Namespaces
 from detector.memory.pods import Pods
 from detector.memory.roles import Roles
+from detector.memory.sightings import Sightings
 from detector.memory.subject import Subject
 from detector.memory.table import Table
+from detector.memory.tokens import Tokens
 from detector.memory.workloads import Workloads
 
 Place = tuple[str | None, str | None, str | None]
@@ -39,8 +44,14 @@ class Memory:
         self.namespaces = Namespaces()
         self.hooks = Hooks()
         self.certificates = Certificates()
+        self.denied = Denied()
+        self._sightings = Sightings()
+        self.tokens = Tokens(self._sightings)
+        self.identities = Identities(self._sightings)
+        self.audit = Audit(self._sightings)
         self.subjects = {name: one for name, one in vars(self).items() if isinstance(one, Subject)}
         self._watching = [one.watch for one in self.subjects.values() if one.every]
+        self._meeting = [one.meet for one in self.subjects.values() if one.meets]
         self._learning = _by_place(self.subjects.values())
 
     def look(self, event: Event, now: int) -> None:
@@ -52,6 +63,10 @@ class Memory:
         """Take in what the event tells. Only requests that succeeded and were no dry runs change what is known."""
         for watch in self._watching:
             watch(event, now)
+        met = self._sightings.first(event, now)
+        if met is not None:
+            for meet in self._meeting:
+                meet(met, now)
         ref = event.objectRef
         if ref is None:
             return
@@ -94,6 +109,7 @@ class Memory:
         for name, subject in self.subjects.items():
             if name in state:
                 subject.load(state[name])
+        self._sightings.forget()
 
 
 def _is_dry_run(event: Event) -> bool:

@@ -11,6 +11,7 @@ from detector.event import Event, ObjectRef
 from detector.fields.actor import actor, actor_builtin
 from detector.fields.facts import Made
 from detector.memory.bodies import created_at
+from detector.memory.sightings import Sighting
 from detector.memory.table import Table
 
 LONGEST = 253
@@ -34,6 +35,8 @@ class Subject:
     """From which requests it learns."""
     every: ClassVar[bool] = False
     """Whether `watch` wants every event, refused ones too. It costs what it costs for each event there is."""
+    meets: ClassVar[bool] = False
+    """Whether `meet` wants what somebody is seen doing, once in five minutes (`detector.memory.sightings`)."""
 
     def __init__(self, **tables: Table[Any]) -> None:
         self.tables = tables
@@ -43,6 +46,9 @@ class Subject:
 
     def watch(self, event: Event, now: int) -> None:
         """Take in any event; before `learn`."""
+
+    def meet(self, met: Sighting, now: int) -> None:
+        """Take in what somebody is seen doing: only what the same sighting does not change again in its span."""
 
     def see(self, body: dict[str, Any], now: int) -> None:
         """Take in an object as the API server has it, of any kind: from a dump of the cluster."""

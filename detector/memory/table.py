@@ -59,6 +59,20 @@ class Table(BoundedMap[E]):
         known = self.get(key)
         self.put(key, value, 0 if known is None else self._weigh(value) - self._weigh(known))
 
+    def amend(self, key: tuple[str, ...], value: E, now: int) -> None:
+        """Set a key without counting it as heard of: what is known of it is completed, or it is new."""
+        known = self.get(key)
+        if known is None:
+            self.learn(key, value, now)
+            return
+        grown = self._weigh(value) - self._weigh(known)
+        if key in self.established:
+            self.established[key] = value
+            self.settled += grown
+        else:
+            self.probation[key] = value
+            self.fresh += grown
+
     def _settle(self, now: int) -> None:
         while self.probation:
             key, value = next(iter(self.probation.items()))
