@@ -69,7 +69,7 @@ class Detector:
         try:
             redaction = Redaction(tuple(redact))
         except ValueError as error:
-            raise ConfigError(f"redact: {error}") from None
+            raise ConfigError(f"nothing to blank: {error}") from None
         detector = cls(Fold(), redaction)
         detector.append(Rules(tuple(chosen), names))
         return detector

@@ -135,3 +135,9 @@ def test_snapshots_are_neither_too_rare_nor_too_many(tmp_path: Path, every: str,
         load(written(tmp_path, settings))
     else:
         assert "store.snapshot_every" in refused(tmp_path, settings)
+
+
+def test_a_path_that_cannot_be_blanked_is_told_with_its_place(tmp_path: Path) -> None:
+    said = refused(tmp_path, {"redaction": {"paths": ["requestObject.data.*", "objectRef.nam"]}})
+    assert said.startswith(f"{tmp_path / 'redshank.yaml'}:")
+    assert "redaction.paths: 'objectRef.nam' names no text: objectRef has resource, namespace, name" in said

@@ -87,3 +87,14 @@ def test_the_package_says_what_it_has() -> None:
     with pytest.raises(AttributeError):
         _ = detector.nothing
     assert Path(str(detector.__file__)).with_name("py.typed").exists()
+
+
+def test_what_is_to_be_blanked_is_seen_by_no_rule() -> None:
+    rules = [rule_file(rule("agent", {"sel": {"userAgent|contains": "hunter2"}, "condition": "sel"}))]
+    assert len(Detector.load(rules=rules).feed(raw(1, userAgent="hunter2"))) == 1
+    assert Detector.load(rules=rules, redact=["userAgent"]).feed(raw(1, userAgent="hunter2")) == []
+
+
+def test_what_cannot_be_blanked_is_told() -> None:
+    with pytest.raises(ConfigError, match="'verb' begins with none of requestObject"):
+        Detector.load(rules=[], redact=["verb"])

@@ -64,6 +64,13 @@ def replay(
             metavar="FILE", help="What kubectl get … -o json says of the cluster, for memory; may be repeated."
         ),
     ] = None,
+    redact: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIELD",
+            help="Blank this beside known secrets, such as requestObject.data.*; repeatable. No rule sees it either.",
+        ),
+    ] = None,
 ) -> None:
     """Replay archived audit logs: what happened, who did it, and why it matters.
 
@@ -87,5 +94,6 @@ def replay(
         json=json,
         all=all_,
         seeds=seed or [],
+        redact=redact or [],
     )
     raise typer.Exit(run(options))

@@ -57,6 +57,8 @@ class Options:
     all: bool = False
     seeds: list[str] = field(default_factory=list)
     """Dumps of the cluster."""
+    redact: list[str] = field(default_factory=list)
+    """Paths that are blanked in every event."""
 
     def __post_init__(self) -> None:
         if self.json and self.out == STDOUT:
@@ -72,11 +74,12 @@ class Options:
         if self.journal and self._more_than_a_journal():
             raise ConfigError(
                 "a data directory is replayed by itself, whole, and with the rules in its journal: leave out other "
-                "paths, --since, --until, --rules, --no-builtin-rules and --seed"
+                "paths, --since, --until, --rules, --no-builtin-rules, --seed and --redact"
             )
 
     def _more_than_a_journal(self) -> bool:
-        return bool(len(self.paths) > 1 or self.since or self.until or self.rules or not self.builtin or self.seeds)
+        given = (self.since, self.until, self.rules, self.seeds, self.redact)
+        return len(self.paths) > 1 or not self.builtin or any(given)
 
     @property
     def journal(self) -> bool:
@@ -97,7 +100,8 @@ def run(options: Options) -> int:
         detector = Detector(source.fold)
     else:
         files = rule_files(options.rules, builtin=options.builtin)
-        detector, source = Detector.load(rules=files, packs=options.packs), FileSource(options.paths)
+        detector = Detector.load(rules=files, packs=options.packs, redact=options.redact)
+        source = FileSource(options.paths)
         for entries in cut(entries_in(options.seeds)) if options.seeds else ():
             detector.append(Seed(entries))
     gc.freeze()
