@@ -287,8 +287,20 @@ class Daemon:
 
     def oracle(self) -> dict[str, Alert]:
         """Give the alerts that folding the journal in one go makes, by id, in their newest revisions."""
+        return {alert.id: alert for alert in self._folded()}
+
+    def wanted(self) -> dict[str, set[int]]:
+        """Give the revisions that a sink which appends is to hear of, by id."""
+        wanted: dict[str, set[int]] = {}
+        for alert in self._folded():
+            if alert.change in {"opened", "raised", "closed"}:
+                wanted.setdefault(alert.id, set()).add(alert.revision)
+        return wanted
+
+    def _folded(self) -> Iterator[Alert]:
         source = JournalSource(self.data)
-        return {alert.id: alert for record in source for alert in source.fold.fold(record).alerts}
+        for record in source:
+            yield from source.fold.fold(record).alerts
 
 
 @contextmanager

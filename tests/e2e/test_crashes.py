@@ -62,9 +62,7 @@ class History:
         assert self.daemon.stop() == 0
         stored, oracle = self.daemon.stored(), self.daemon.oracle()
         assert stored == oracle
-        assert {id_: one.revision for id_, one in stored.items()} == {
-            id_: max(revisions) for id_, revisions in self.receiver.revisions.items()
-        }
+        assert {id_: set(revisions) for id_, revisions in self.receiver.revisions.items()} == self.daemon.wanted()
         kept = [one for record in JournalSource(self.daemon.data) for one in fingerprints(record.body)]
         assert len(kept) == len(set(kept))
         assert set(kept) >= {one for body in self.sender.sent for one in fingerprints(decode_batch(body))}
