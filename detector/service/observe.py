@@ -63,9 +63,10 @@ class Observe:
         else:
             self.buried()
 
-    def buried(self) -> None:
-        """Count a body that went to the dead letters."""
-        self.metrics.intake.dead_letters.labels("body").inc()
+    def buried(self, kind: str = "body", count: int = 1) -> None:
+        """Count what went to the dead letters: a ``body``, an ``item``, a ``delivery``."""
+        if count:
+            self.metrics.intake.dead_letters.labels(kind).inc(count)
 
     def passed_over(self) -> None:
         """Count an entry of the journal that the fold died of, and that went to the dead letters."""
@@ -77,8 +78,7 @@ class Observe:
         self.metrics.intake.batch(cluster, size, resent=appended.resent)
         if not is_marked(batch):
             self._hear(cluster, batch, resent=appended.resent)
-        if batch.rejected:
-            self.metrics.intake.dead_letters.labels("item").inc(batch.refused)
+        self.buried("item", batch.refused)
 
     def _hear(self, cluster: str, batch: Batch, *, resent: bool) -> None:
         now, known = self.clock.now(), self.heard.get(cluster)
@@ -97,8 +97,7 @@ class Observe:
                 self.metrics.fold.entries.labels(name, part).set(entries)
         for name, counters in told.counters.items():
             self.metrics.fold.clusters[name] = counters.numbers()
-        if told.failed:
-            self.metrics.intake.dead_letters.labels("item").inc(len(told.failed))
+        self.buried("item", len(told.failed))
         now = self.clock.now()
         for alert in told.alerts:
             self.metrics.alerts.alerts.labels(alert.level.name, alert.change).inc()
@@ -109,7 +108,7 @@ class Observe:
         """Count what became of rows of the outbox."""
         self.metrics.alerts.deliveries.labels(sink, outcome).inc(len(rows))
         if outcome == "buried":
-            self.metrics.intake.dead_letters.labels("delivery").inc(len(rows))
+            self.buried("delivery", len(rows))
         now = self.clock.now()
         for row in rows if outcome == "delivered" else ():
             if row.alert.change == "opened":
