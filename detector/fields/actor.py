@@ -214,6 +214,10 @@ def impersonation_denied(event: Event) -> bool | None:
     return _IMPERSONATE.search(status.message) is not None if status.message else None
 
 
+AGENT = 128
+"""Characters of a user agent that name the program. The cut bounds what the cache can hold: one may be a megabyte."""
+
+
 @lru_cache(maxsize=4096)
 def program(agent: str) -> str | None:
     """Give the program that a user agent names; see agent.family."""
@@ -236,5 +240,4 @@ def agent_family(event: Event) -> str | None:
     for catching the careless, never a reason to trust.
     """
     agent = event.userAgent
-    # The cut bounds what the cache can hold: a user agent may be a megabyte.
-    return program(agent[:128]) if agent else None
+    return program(agent[:AGENT]) if agent else None

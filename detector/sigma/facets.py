@@ -1,7 +1,8 @@
 """Facets: a few small properties of every request that decide most rules before an event is looked at.
 
-Verb, resource, subresource, outcome, answer code, impersonation and what the actor is are the key of a request. Words
-that no rule names are all one word, `OTHER`, so that a client cannot cause compilations by inventing some.
+Verb, resource, subresource, outcome, answer code, impersonation, what the actor and its program are, and whether the
+client claims addresses, are the key of a request. Words that no rule names are all one word, `OTHER`, so that a client
+cannot cause compilations by inventing some.
 `specialise` answers what the key alone decides of a rule.
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 
 from detector.event import Event
 from detector.fields import all_fields
+from detector.fields.actor import AGENT, program
 from detector.fields.request import DECISION, FORBID
 from detector.sigma.path import Path, parse
 from detector.sigma.predicate import (
@@ -50,13 +52,18 @@ NAMES = (
     "actor.kind",
     "actor.namespace",
     "actor.builtin",
+    "agent.family",
+    "source.claimed",
 )
 FACETS = {parse(name)[0]: number for number, name in enumerate(NAMES)}
 (RESOURCE,), (KEY,) = parse("objectRef.resource"), parse("key")
-_RESOURCE, _SUBRESOURCE, _ACTOR = 1, 2, 6
+_RESOURCE, _SUBRESOURCE, _ACTOR, _AGENT = 1, 2, 6, 9
 _OF_KEY = (_RESOURCE, _SUBRESOURCE)
 _FIELDS = tuple(path.getter() for path in FACETS)
 _impersonation = all_fields()["impersonation"].compute
+MANIFOLD = frozenset({parse("source.claimed")[0]})
+"""Of these facets, which have several values, only whether there is one is known."""
+_WORDS = FACETS.keys() - MANIFOLD
 
 Key = tuple[str | None, ...]
 """The facets of a request in the order of `NAMES`: lower case, `OTHER`, or None where it has none."""
@@ -77,7 +84,7 @@ class Vocabulary:
         self._actors: dict[str, Key] = {}
 
     def _learn(self, path: Path, operands: list[str]) -> None:
-        if path in FACETS:
+        if path in _WORDS:
             self.words[FACETS[path]].update(operands)
         elif path == KEY:
             for resource, _, subresource in (operand.partition("/") for operand in operands):
@@ -98,6 +105,8 @@ class Vocabulary:
         """Give quickly what the key of an event follows from: equal traits mean equal keys."""
         ref, status, user, notes = event.objectRef, event.responseStatus, event.user, event.annotations
         name = None if user is None else user.username
+        agent, addresses = event.userAgent, event.sourceIPs
+        family = program(agent[:AGENT]) if agent else None
         return (
             event.stage == RECEIVED,
             event.verb,
@@ -107,11 +116,13 @@ class Vocabulary:
             notes is not None and notes.get(DECISION) == FORBID,
             None if event.impersonatedUser is None else _impersonation(event),
             (self._actors.get(name) or self._actor(event, name)) if name else None,
+            family if family is None or family in self.words[_AGENT] else OTHER,
+            addresses is not None and len(addresses) > 1,
         )
 
     def _actor(self, event: Event, name: str) -> Key:
         """Give the facets of the actor, and remember them for the next event of the same user."""
-        facets = self.key(event)[_ACTOR:]
+        facets = self.key(event)[_ACTOR:_AGENT]
         if len(self._actors) >= ACTORS:
             self._actors.clear()
         if len(name) <= LONGEST:
@@ -163,10 +174,10 @@ def _decide(atom: Atom, key: Key) -> Predicate:
     value = _value(atom.path, key)
     if value is None:
         return Const(atom.kind == "null")
-    if OTHER in value:
-        return FALSE if atom.kind == "equal" else atom
     if atom.kind in RAW:
         return Const(atom.kind == "exists")
+    if OTHER in value:
+        return FALSE if atom.kind == "equal" and atom.path not in MANIFOLD else atom
     return Const(TESTS[atom.kind](atom.operands)(value))
 
 
@@ -183,7 +194,7 @@ def needs(predicate: Predicate) -> tuple[tuple[int, frozenset[str]], ...]:
     return tuple(
         (FACETS[part.path], frozenset(part.operands))
         for part in parts
-        if isinstance(part, Atom) and part.kind == "equal" and not part.cased and part.path in FACETS
+        if isinstance(part, Atom) and part.kind == "equal" and not part.cased and part.path in _WORDS
     )
 
 

@@ -56,7 +56,17 @@ def requests(draw: st.DrawFn) -> Event:
     }
     other = {"username": "y"} if draw(st.booleans()) else None
     status = draw(st.none() | st.fixed_dictionaries({"code": st.sampled_from([200, 401, 403, 500])}))
-    return event(verb=draw(words) or "get", objectRef=ref, user=user, impersonatedUser=other, responseStatus=status)
+    agent = draw(st.sampled_from([None, "", "a/1.0 (linux)", "Human", "/"]))
+    addresses = draw(st.lists(st.sampled_from(["a", "b", "pods"]), max_size=3) | st.none())
+    return event(
+        verb=draw(words) or "get",
+        objectRef=ref,
+        user=user,
+        impersonatedUser=other,
+        responseStatus=status,
+        userAgent=agent,
+        sourceIPs=addresses,
+    )
 
 
 @settings(max_examples=300, deadline=None)
