@@ -50,10 +50,12 @@ def token_other_source(event: Event) -> str | None:
 def token_other_node(event: Event) -> str | None:
     """The node whose address the request comes from, when the token was made for a pod on another node.
 
-    Null for other credentials, and when memory knows no node, or several, at that address.
+    Null where memory.token.other_source is, for other credentials, and when memory knows no node, or several, there.
     """
     facts, own = facts_of(event), credential_node(event)
-    found = facts.tokens.node_at(source_ip(event)) if facts and own else None
+    if facts is None or own is None or token_other_source(event) is None:
+        return None
+    found = facts.tokens.node_at(source_ip(event))
     return found if found != own else None
 
 

@@ -127,13 +127,18 @@ def test_a_node_from_a_second_address_is_told() -> None:
     assert told(memory, "node.other_source", seen("192.0.2.2", 2)) is None
 
 
-def test_a_token_on_another_node_is_told() -> None:
+def test_a_token_on_another_node_is_told_the_first_time() -> None:
     memory = teach(Memory(), seen("192.0.2.1", by=NODE), seen("192.0.2.2", 1, by="system:node:n2"))
-    assert told(memory, "token.other_node", seen("192.0.2.2", 2, pod="p", node="n1")) == "n2"
+    moved = seen("192.0.2.2", 2, pod="p", node="n1")
+    assert told(memory, "token.other_node", moved) is None
+    teach(memory, seen("10.0.0.1", 2, pod="p", node="n1"))
+    assert told(memory, "token.other_node", moved) == "n2"
     assert told(memory, "token.other_node", seen("192.0.2.1", 2, pod="p", node="n1")) is None
     assert told(memory, "token.other_node", seen("192.0.2.2", 2, pod="p")) is None
-    teach(memory, seen("192.0.2.2", 2, by="system:node:n3"))
-    assert told(memory, "token.other_node", seen("192.0.2.2", 3, pod="p", node="n1")) is None
+    teach(memory, seen("192.0.2.3", 2, by="system:node:n4"), seen("192.0.2.3", 2, by="system:node:n3"))
+    assert told(memory, "token.other_node", seen("192.0.2.3", 3, pod="p", node="n1")) is None
+    teach(memory, moved)
+    assert told(memory, "token.other_node", moved) is None
 
 
 def test_a_restored_memory_believes_nodes_as_before() -> None:
