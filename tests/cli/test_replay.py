@@ -95,7 +95,7 @@ def test_json_has_the_documented_keys(log: Path, only: list[str]) -> None:
     told = json.loads(redshank("replay", log, *only, "--json").stdout)
     assert list(told) == [
         *("version", "interrupted", "input", "counters", "first_event", "last_event"),
-        *("rules", "alert_counts", "actors", "alerts"),
+        *("rules", "alert_counts", "actors", "incidents", "alerts"),
     ]
     assert told["counters"]["events"] == 3
     assert told["first_event"] == "2024-10-04T00:00:00.000000Z"
