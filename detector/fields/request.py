@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from detector.event import SECOND, Event, micros, read_body
+from detector.event import SECOND, Event, ObjectRef, micros, read_body
 from detector.fields.body import MAX_OPERATIONS, dig, is_index, leaves, mapping, partial_object, pointer, text, texts
 from detector.fields.registry import derived
 from detector.fields.uri import is_oversized, parameters, selector_name, uri_path
@@ -15,6 +15,9 @@ STATING = frozenset({"create", "update", "patch"})
 """The verbs whose body states an object."""
 WRITING = STATING | {"delete", "deletecollection"}
 _CONNECTING = ("exec", "attach", "portforward", "proxy")
+_ANSWERED = ("tokenreviews", "subjectaccessreviews", "localsubjectaccessreviews")
+"""What is asked by a create and never stored, beside what begins with `_OWN`."""
+_OWN = "selfsubject"
 MOST_PATHS = 200
 DECISION, FORBID = "authorization.k8s.io/decision", "forbid"
 TRUNCATED = "audit.k8s.io/truncated"
@@ -49,13 +52,22 @@ def write(event: Event) -> bool | None:
 def dry_run(event: Event) -> bool | None:
     """Whether a write only asks what would happen (dryRun=All, in the query or a delete's options).
 
-    Null for reads, and for exec, attach, portforward and proxy, which take no notice of dryRun.
+    Null for reads, and for what takes no notice of dryRun: serviceaccounts/token, whose token is real all the same;
+    exec, attach, portforward and proxy; and reviews (of a token, of access), which store nothing anyway.
     """
-    ref = event.objectRef
-    if not write(event) or (ref is not None and ref.subresource in _CONNECTING):
+    if not write(event) or _takes_no_notice(event.objectRef):
         return None
     options = event.request if event.verb not in STATING else None
     return "All" in parameters(event, "dryRun") or "All" in texts(dig(options, "dryRun"))
+
+
+def _takes_no_notice(ref: ObjectRef | None) -> bool:
+    """Tell whether a request does the same with dryRun as without."""
+    if ref is None:
+        return False
+    if ref.subresource:
+        return ref.subresource in _CONNECTING or (ref.resource, ref.subresource) == ("serviceaccounts", "token")
+    return ref.resource in _ANSWERED or (ref.resource or "").startswith(_OWN)
 
 
 @derived("request.duration", "number")

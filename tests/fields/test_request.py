@@ -44,9 +44,18 @@ def test_connections_take_no_notice_of_dry_run(verb: str, key: str) -> None:
     assert value_of("dry_run", event(verb, key, requestURI="/api/v1/x?dryRun=All")) is None
 
 
-def test_a_token_can_be_asked_for_on_trial() -> None:
-    asked = event("create", "serviceaccounts/token", requestURI="/api/v1/x/token?dryRun=All")
-    assert value_of("dry_run", asked) is True
+@pytest.mark.parametrize(
+    "key",
+    ["serviceaccounts/token", "tokenreviews", "subjectaccessreviews", "localsubjectaccessreviews",
+     "selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews"],
+)  # fmt: skip
+def test_tokens_and_reviews_are_answered_in_earnest_whatever_dry_run_says(key: str) -> None:
+    assert value_of("dry_run", event("create", key, requestURI="/api/v1/x?dryRun=All")) is None
+
+
+@pytest.mark.parametrize("key", ["serviceaccounts", "pods/eviction", "pods/binding", "tokens"])
+def test_what_heeds_dry_run_can_be_tried(key: str) -> None:
+    assert value_of("dry_run", event("create", key, requestURI="/api/v1/x?dryRun=All")) is True
 
 
 def test_key_is_the_resource_as_rbac_names_it() -> None:
