@@ -14,7 +14,7 @@ from detector.event import Event
 from detector.fields import value_of
 from detector.fields.actor import CONTROLLERS
 
-MOST = 12
+MOST = 100
 """Identities of one request that count; a binding may name thousands."""
 LONGEST = 256
 """Longest identity kept, in bytes of UTF-8."""

@@ -24,9 +24,9 @@ NEVER = 1 << 62
 MAX_TOLD, MAX_UNTOLD = 200, 2_000
 """Open incidents that were told, and groups of alerts that are no incident yet."""
 LEAST = 5_000
-"""Bytes of one with the longest names and a chapter or two; one with all the chapters and names it may have has some
-200,000, so that all together stay below 50 MB."""
-CHAPTERS, IDENTITIES = 40, 50
+"""Bytes of one with the longest names and a chapter or two. One with all the chapters and names it may have has some
+300,000, and one that is none yet, but gave rights to as many as count, some 30,000: 120 MB in all, whoever floods."""
+CHAPTERS, IDENTITIES = 40, 300
 """Alerts named in a story, and identities of one chain."""
 SENTENCES = 8
 """Chapters in the sentence that tells a story in short."""
@@ -64,12 +64,16 @@ class Incident(msgspec.Struct, array_like=True):
     actor: str
     actor_kind: str
     level: Level = Level.informational
+    worst: Level = Level.informational
+    """Of its alerts, those that have no chapter any more included."""
     told_at: int = 0
     count: int = 0
     revision: int = 0
     identities: dict[str, None] = {}
     chapters: dict[str, Chapter] = {}
     """By the id of the alert."""
+    reached: dict[str, None] = {}
+    """Stages."""
     rules: dict[str, None] = {}
     """Those that brought an event of their own: two rules about one act are no story."""
     tactics: dict[str, None] = {}
@@ -86,14 +90,12 @@ class Incident(msgspec.Struct, array_like=True):
     @property
     def stages(self) -> list[str]:
         """The stages it has reached, in their order."""
-        reached = {chapter.stage for chapter in self.chapters.values()}
-        return [stage for stage in STAGES if stage in reached]
+        return [stage for stage in STAGES if stage in self.reached]
 
     @property
     def risen(self) -> Level:
         """The level as it ought to be by now."""
-        worst = max(chapter.level for chapter in self.chapters.values())
-        return Level(min(worst + RISE.get(len(self.stages), 0), Level.critical))
+        return Level(min(self.worst + RISE.get(len(self.stages), 0), Level.critical))
 
 
 class Incidents:
@@ -119,15 +121,14 @@ class Incidents:
         if not identities or finding.level < Level.low:
             return []
         incident, told = self._joined(identities, finding, alert, now)
-        new = alert.id not in incident.chapters
-        self._take_in(incident, alert, finding, info, now)
+        new = self._take_in(incident, alert, finding, info, now)
         known = incident.id in self.told
         if not known and len(incident.rules) > 1:
             self.untold.pop(incident.id)
             told += self._make_room(self.told, MAX_TOLD)
             self.told[incident.id] = incident
         if incident.id in self.told:
-            told += self._tell_if_due(incident, now, opens=not known, new=new)
+            told += self._tell_if_due(incident, now, opens=not known, grave=new and alert.level >= Level.high)
         return told
 
     def expire(self, now: int) -> list[Alert]:
@@ -156,8 +157,8 @@ class Incidents:
                 told += self._close(other, into=incident)
         else:
             told += self._make_room(self.untold, MAX_UNTOLD)
-            incident = self.untold[alert.id] = _begun(make_id(self.cluster, RULE, alert.id), finding, now)
-            self.untold[incident.id] = self.untold.pop(alert.id)
+            incident = _begun(make_id(self.cluster, RULE, alert.id, finding.id, str(finding.time)), finding, now)
+            self.untold[incident.id] = incident
         for one in identities:
             if len(incident.identities) < IDENTITIES:
                 incident.identities[one] = None
@@ -167,7 +168,8 @@ class Incidents:
     def _open(self, name: str) -> Incident:
         return self.told.get(name) or self.untold[name]
 
-    def _take_in(self, incident: Incident, alert: Open, finding: Finding, info: RuleInfo, now: int) -> None:
+    def _take_in(self, incident: Incident, alert: Open, finding: Finding, info: RuleInfo, now: int) -> bool:
+        """Add a finding to an incident; tells whether its alert is new there, or worse than it was."""
         home = self.told if incident.id in self.told else self.untold
         home[incident.id] = home.pop(incident.id)
         incident.touched_at = now
@@ -175,11 +177,8 @@ class Incidents:
         incident.first_seen = min(incident.first_seen, finding.time if finding.since is None else finding.since)
         incident.last_seen = max(incident.last_seen, finding.time)
         self.next_close = min(self.next_close, incident.ends)
-        known = incident.chapters.get(alert.id)
-        if known is None and len(incident.chapters) < CHAPTERS:
-            incident.chapters[alert.id] = _chapter(alert, finding, info)
-        elif known is not None and alert.level > known.level:
-            incident.chapters[alert.id] = msgspec.structs.replace(known, level=alert.level)
+        incident.worst = max(incident.worst, alert.level)
+        incident.reached[stage_of(info)] = None
         if any(fit(one, MAX_NAME) not in incident.audit_ids for one in finding.audit_ids):
             _list(incident.rules, (info.id,), MAX_LISTED)
         _list(incident.tactics, info.tactics, MAX_LISTED)
@@ -187,11 +186,13 @@ class Incidents:
         _list(incident.targets, finding.targets or (finding.target,), MAX_LISTED, MAX_SENTENCE)
         _list(incident.sources, finding.sources or (finding.source,), MAX_LISTED)
         _list(incident.audit_ids, finding.audit_ids, MAX_AUDIT_IDS)
+        return _write(incident.chapters, alert, finding, info)
 
-    def _tell_if_due(self, incident: Incident, now: int, *, opens: bool, new: bool) -> list[Alert]:
-        rises = incident.risen > incident.level
+    def _tell_if_due(self, incident: Incident, now: int, *, opens: bool, grave: bool) -> list[Alert]:
+        """Tell of an incident. Sinks that hear of incidents only must hear of what is ``grave`` in them."""
+        rises = incident.risen > incident.level or grave
         incident.level = max(incident.level, incident.risen)
-        if not (opens or rises or (new and now >= incident.told_at + TELL)):
+        if not (opens or rises or now >= incident.told_at + TELL):
             return []
         incident.told_at = now
         return [self._tell(incident, "opened" if opens else "raised" if rises else "updated")]
@@ -217,8 +218,10 @@ class Incidents:
                 into.identities[one] = None
                 self._of[one] = into.id
         for name, chapter in incident.chapters.items():
-            if len(into.chapters) < CHAPTERS:
+            if _has_room(into.chapters, chapter.level):
                 into.chapters[name] = chapter
+        into.worst = max(into.worst, incident.worst)
+        into.reached |= incident.reached
         into.count += incident.count
         into.first_seen = min(into.first_seen, incident.first_seen)
         into.last_seen = max(into.last_seen, incident.last_seen)
@@ -279,6 +282,29 @@ def _begun(name: str, finding: Finding, now: int) -> Incident:
         actor=fit(finding.actor, MAX_NAME),
         actor_kind=finding.actor_kind,
     )
+
+
+def _write(chapters: dict[str, Chapter], alert: Open, finding: Finding, info: RuleInfo) -> bool:
+    """Write an alert into a story; tells whether it is new there, or worse than it was."""
+    known = chapters.get(alert.id)
+    if known is not None and alert.level <= known.level:
+        return False
+    if known is not None:
+        chapters[alert.id] = msgspec.structs.replace(known, level=alert.level)
+    elif _has_room(chapters, alert.level):
+        chapters[alert.id] = _chapter(alert, finding, info)
+    return known is not None or alert.count == finding.count
+
+
+def _has_room(chapters: dict[str, Chapter], level: Level) -> bool:
+    """Make room for a chapter of a level: the last of those that matter least goes, if they matter less."""
+    if len(chapters) < CHAPTERS:
+        return True
+    least = min(reversed(chapters), key=lambda name: chapters[name].level)
+    if chapters[least].level >= level:
+        return False
+    del chapters[least]
+    return True
 
 
 def _chapter(alert: Open, finding: Finding, info: RuleInfo) -> Chapter:

@@ -26,9 +26,18 @@ LISTED = 3
 def in_full(alert: Alert, glyphs: Glyphs, *, advice: bool = True) -> Iterator[RenderableType]:
     """Draw an alert with everything a person needs to judge it; ``advice`` is False where it was given before."""
     yield Text.assemble("\n", badge(alert.level), "  ", (plain(alert.title), "bold"))
-    if alert.message:
+    if alert.story:
+        yield columns(_chapters(alert), 8, 8, 11, 8, indent=3)
+    elif alert.message:
         yield columns([(alert.message,)], indent=3)
     yield columns(_lines(alert, glyphs, advice=advice), 11, indent=3, style="dim")
+
+
+def _chapters(incident: Alert) -> Iterator[tuple[str | Text, ...]]:
+    """Tell a story in full: how bad, when, how far by then, which alert (the beginning of its id), and what."""
+    for one in incident.story:
+        what = Text.assemble((plain(one.title), "bold"), f": {cut(one.actor, SHORT)} {cut(one.target, LONGEST)}")
+        yield badge(one.level), clock(one.time), one.stage, one.alert[:8], what
 
 
 def _lines(alert: Alert, glyphs: Glyphs, *, advice: bool) -> Iterator[tuple[str | Text, ...]]:
@@ -39,6 +48,8 @@ def _lines(alert: Alert, glyphs: Glyphs, *, advice: bool) -> Iterator[tuple[str 
         more = len(alert.audit_ids) - 1
         yield "ids", cut(alert.audit_ids[0], LONGEST) + (f" and {number(more)} more" if more else "")
     yield from _why(alert, glyphs)
+    if alert.incident:
+        yield "part of", f"incident {alert.incident}"
     rule, between = alert.rule, f" {glyphs.dot} "
     if attack := [*rule.tactics, *rule.techniques, *rule.threat_matrix]:
         yield "attack", between.join(attack)

@@ -213,3 +213,38 @@ def test_a_flood_of_alerts_in_one_story_is_capped_and_counted_exactly() -> None:
     events = [secret(n, at=n, name=f"s{n}", user={"username": "jane@example.com"}) for n in range(500)]
     (end,) = closed(act(0, "pods", at=1000), *events)
     assert (end.count, len(end.audit_ids), len(end.targets)) == (501, 256, 20)
+
+
+GRAVE = about("took", "nodes", "critical", "impact")
+
+
+def test_a_grave_alert_is_told_however_high_the_level_is_already() -> None:
+    worse = about("took more", "endpoints", "high", "impact")
+    events = [act(1, "pods"), act(2, "nodes"), act(3, "endpoints")]
+    revisions = told(*events, fold=fold_with(*RULES, GRAVE, worse))
+    assert [(one.change, one.level.name) for one in revisions[:2]] == [("opened", "critical"), ("raised", "critical")]
+    assert titles(revisions[1]) == ["looked", "took", "took more"]
+
+
+def test_a_grave_alert_finds_room_in_a_long_story_and_raises_it() -> None:
+    many = [about(f"rule {n}", f"kind{n}", "low", "discovery") for n in range(incident.CHAPTERS + 5)]
+    events = [act(0, f"kind{n}", at=n) for n in range(len(many))]
+    revisions = told(*events, act(0, "nodes", at=100), fold=fold_with(*many, GRAVE))
+    assert [one.level.name for one in revisions] == ["low", "critical", "critical"]
+    assert (len(revisions[-1].story), titles(revisions[-1])[-1]) == (incident.CHAPTERS, "took")
+    assert revisions[-1].count == len(many) + 1
+
+
+def test_names_put_before_the_one_that_matters_cut_no_chain() -> None:
+    (end,) = closed(grant(1, *(f"junk-{n}" for n in range(90)), "eve"), act(5, "secrets", "eve"))
+    assert titles(end) == ["bound", "read"]
+
+
+def test_an_incident_that_begins_anew_with_the_same_alert_has_an_id_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(incident, "MAX_TOLD", 1)
+    jane = [act(1, "secrets"), act(2, "pods")]
+    eve = [act(3, "secrets", "eve"), act(4, "pods", "eve")]
+    again = [act(5, "secrets"), act(6, "pods")]
+    revisions = told(*jane, *eve, *again)
+    assert len({(one.id, one.revision) for one in revisions}) == len(revisions)
+    assert len({one.id for one in revisions if one.actor == "jane@example.com"}) == 2
