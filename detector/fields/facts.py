@@ -196,6 +196,10 @@ class Facts(Protocol):
         """The time of the event that is looked at (microseconds)."""
 
     @property
+    def familiar(self) -> bool:
+        """Whether memory has just seen the user do such a thing in the same way, so that nothing in it is new."""
+
+    @property
     def pods(self) -> Pods:
         """Pods."""
 

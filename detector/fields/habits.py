@@ -90,10 +90,8 @@ class Recorded(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """In how much detail somebody's requests of a kind are recorded."""
 
     at: int
-    level: int = 0
-    """0 is Metadata, 1 Request, 2 RequestResponse."""
-    mixed: bool = False
-    """Whether that went down before, so that it says nothing any more."""
+    levels: tuple[str, ...] = ()
+    """Metadata, Request, RequestResponse: those seen."""
 
 
 class Denied(Protocol):
@@ -145,4 +143,4 @@ class Audit(Protocol):
         """Tell whether another request had the Audit-ID of this one."""
 
     def level(self, event: Event) -> Recorded | None:
-        """Tell in how much detail such requests of the user were recorded before."""
+        """Give the levels at which such requests of the user were recorded before."""

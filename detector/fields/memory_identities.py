@@ -17,6 +17,17 @@ def _refusal(event: Event) -> Refusal | None:
     return facts.denied.get(event, facts.now) if facts else None
 
 
+@derived("memory.unseen", "boolean")
+def unseen(event: Event) -> bool | None:
+    """True unless memory saw the same user do such a thing, in the same way and place, a few minutes ago; else null.
+
+    The fields that tell what is new are null where this is, so that they need not be asked. For these fields, not for
+    rules of your own: after a restart everything is unseen once.
+    """
+    facts = facts_of(event)
+    return None if facts is None or facts.familiar else True
+
+
 @derived("memory.denied.age", "number")
 def denied_age(event: Event) -> float | None:
     """How many seconds ago the same was last refused to the same user: verb, resource and namespace.
@@ -35,7 +46,7 @@ def denied_count(event: Event) -> int | None:
     return found.count if found else None
 
 
-@derived("memory.token.other_source", "text")
+@derived("memory.token.other_source", "text", within="memory.unseen")
 def token_other_source(event: Event) -> str | None:
     """The address that the request's credential came from before, when it now comes from one it never came from.
 
@@ -43,10 +54,10 @@ def token_other_source(event: Event) -> str | None:
     it comes from where it came from before, when it was not seen before, and when it comes from many places.
     """
     facts = facts_of(event)
-    return facts.tokens.other_source(event) if facts else None
+    return facts.tokens.other_source(event) if facts and not facts.familiar else None
 
 
-@derived("memory.token.other_node", "text")
+@derived("memory.token.other_node", "text", within="memory.unseen")
 def token_other_node(event: Event) -> str | None:
     """The node whose address the request comes from, when the token was made for a pod on another node.
 
@@ -71,80 +82,82 @@ def token_outside_pod(event: Event) -> bool | None:
     return facts.tokens.outside(event) if facts else None
 
 
-@derived("memory.node.other_source", "text")
+@derived("memory.node.other_source", "text", within="memory.unseen")
 def node_other_source(event: Event) -> str | None:
     """The address that a node's identity (system:node:NAME) came from before, when it now comes from a new one.
 
     Null like memory.token.other_source, and for everybody else.
     """
     facts = facts_of(event)
-    return facts.tokens.node_other_source(event) if facts else None
+    return facts.tokens.node_other_source(event) if facts and not facts.familiar else None
 
 
 def _is_new(event: Event, habit: str, value: str | None) -> bool | None:
     facts = facts_of(event)
-    return facts.identities.is_new(effective_user(event), habit, value) if facts and value else None
+    if facts is None or facts.familiar or not value:
+        return None
+    return facts.identities.is_new(effective_user(event), habit, value) or None
 
 
-@derived("memory.actor.new_source", "boolean")
+@derived("memory.actor.new_source", "boolean", within="memory.unseen")
 def new_source(event: Event) -> bool | None:
-    """Whether the user never came from this address (source.ip) before.
+    """True when the user never came from this address (source.ip) before, else null.
 
     The user, here and in the other fields memory.actor.new_*, is the one that requests are authorised as, and has been
-    active in twelve different spans of five minutes. Null for whom memory does not know so well, and for whom it says
-    nothing, because he does so many different things (here: 24 addresses) that nothing is new.
+    active in twelve different spans of five minutes. Null also for whom memory does not know so well, and for whom it
+    says nothing, because he does so many different things (here: 24 addresses) that nothing is new.
     """
     return _is_new(event, "source", source_ip(event))
 
 
-@derived("memory.actor.new_user_agent", "boolean")
+@derived("memory.actor.new_user_agent", "boolean", within="memory.unseen")
 def new_user_agent(event: Event) -> bool | None:
-    """Whether the user never used this program (agent.family) before; null like memory.actor.new_source (12)."""
+    """True when the user never used this program (agent.family) before; null like memory.actor.new_source (12)."""
     return _is_new(event, "agent", agent_family(event))
 
 
-@derived("memory.actor.new_verb", "boolean")
+@derived("memory.actor.new_verb", "boolean", within="memory.unseen")
 def new_verb(event: Event) -> bool | None:
-    """Whether the user never used this verb before; null like memory.actor.new_source (12 verbs)."""
+    """True when the user never used this verb before; null like memory.actor.new_source (12 verbs)."""
     return _is_new(event, "verb", event.verb)
 
 
-@derived("memory.actor.new_resource", "boolean")
+@derived("memory.actor.new_resource", "boolean", within="memory.unseen")
 def new_resource(event: Event) -> bool | None:
-    """Whether the user never touched this kind of resource before; null like memory.actor.new_source (48)."""
+    """True when the user never touched this kind of resource before; null like memory.actor.new_source (48)."""
     return _is_new(event, "resource", event.objectRef.resource if event.objectRef else None)
 
 
-@derived("memory.actor.new_namespace", "boolean")
+@derived("memory.actor.new_namespace", "boolean", within="memory.unseen")
 def new_namespace(event: Event) -> bool | None:
     """Whether the user was never in this namespace before; null like memory.actor.new_source (48)."""
     return _is_new(event, "namespace", event.objectRef.namespace if event.objectRef else None)
 
 
-@derived("memory.actor.new_subresource", "boolean")
+@derived("memory.actor.new_subresource", "boolean", within="memory.unseen")
 def new_subresource(event: Event) -> bool | None:
-    """Whether the user never used this subresource (exec, log ...) before; null like memory.actor.new_source (12).
+    """True when the user never used this subresource (exec, log ...) before; null like memory.actor.new_source (12).
 
     Null also for a request on no subresource.
     """
     return _is_new(event, "subresource", event.objectRef.subresource if event.objectRef else None)
 
 
-@derived("memory.actor.new_impersonation", "boolean")
+@derived("memory.actor.new_impersonation", "boolean", within="memory.unseen")
 def new_impersonation(event: Event) -> bool | None:
-    """Whether the actor never impersonated this user before; null like memory.actor.new_source (24 users).
+    """True when the actor never impersonated this user before; null like memory.actor.new_source (24 users).
 
     Null also without impersonation. Of the actor himself, not of the user that he impersonates.
     """
     facts, other = facts_of(event), event.impersonatedUser
-    if facts is None or other is None or not other.username:
+    if facts is None or facts.familiar or other is None or not other.username:
         return None
-    return facts.identities.is_new(actor(event), "impersonated", other.username)
+    return facts.identities.is_new(actor(event), "impersonated", other.username) or None
 
 
-@derived("memory.actor.source_chain_new", "boolean")
+@derived("memory.actor.source_chain_new", "boolean", within="memory.unseen")
 def source_chain_new(event: Event) -> bool | None:
-    """Whether the user's requests never had so many addresses (source.chain) before; null like ….new_source (6).
+    """True when the user's requests never had so many addresses (source.chain) before; null like ….new_source (6).
 
     Somebody who always came directly and now claims to be forwarded, or the other way round.
     """
@@ -152,14 +165,16 @@ def source_chain_new(event: Event) -> bool | None:
     return _is_new(event, "chain", str(min(chain, LONGEST_CHAIN)) if chain else None)
 
 
-@derived("memory.actor.groups_added", "list of text")
+@derived("memory.actor.groups_added", "list of text", within="memory.unseen")
 def groups_added(event: Event) -> list[str] | None:
-    """The groups of the user that he never had before; empty when there are none.
+    """The groups of the user that he never had before; null when there are none.
 
-    By the user that the request is authorised as. Null when memory knows no groups of his, or more than 48.
+    By the user that the request is authorised as. Null also when memory knows no groups of his, or more than 48.
     """
     facts, stated = facts_of(event), effective_groups(event)
-    return facts.identities.groups_added(effective_user(event), stated) if facts and stated else None
+    if facts is None or facts.familiar or not stated:
+        return None
+    return facts.identities.groups_added(effective_user(event), stated) or None
 
 
 @derived("memory.actor.other_network", "text")

@@ -19,7 +19,7 @@ from detector.memory.table import Table
 SIZE = 20_000
 RECENT = 16_384
 """Audit-IDs in one generation; those of two are remembered."""
-LEVELS = {"Metadata": 0, "Request": 1, "RequestResponse": 2}
+LEVELS = ("Metadata", "Request", "RequestResponse")
 
 
 class Audit(Subject):
@@ -35,13 +35,13 @@ class Audit(Subject):
         self._older: dict[str, int] = {}
 
     def reused(self, event: Event) -> bool | None:
-        """Tell whether another request had the Audit-ID of this one; the stages of one request share it."""
+        """Tell whether another request had the Audit-ID of this one (else None); stages of one request share it."""
         name = known_as(event.auditID)
-        first = self._recent.get(name, self._older.get(name))
-        return first is not None and first != _request(event) if name else None
+        first = self._recent.get(name) or self._older.get(name)
+        return (first is not None and first != _request(event)) or None
 
     def level(self, event: Event) -> Recorded | None:
-        """Tell in how much detail such requests of the user were recorded before; None for those not allowed."""
+        """Give the levels at which such requests of the user were recorded before; None for those not allowed."""
         user, ref = effective_user(event), event.objectRef
         if user is None or ref is None or outcome(event) != "allowed":
             return None
@@ -59,16 +59,14 @@ class Audit(Subject):
 
     def meet(self, met: Sighting, now: int) -> None:
         """Take in at which level a kind of request is recorded."""
-        level = LEVELS.get(met.level or "")
-        if level is None or met.resource is None:
+        if met.level not in LEVELS or met.resource is None:
             return
         key = _kind(met.effective, met.verb, met.resource, met.subresource, met.namespace)
         known = self.table.get(key)
         if known is None:
-            self.table.learn(key, Recorded(now, level), now)
-        elif level != known.level and not known.mixed:
-            mixed = level < known.level
-            self.table.learn(key, msgspec.structs.replace(known, level=max(level, known.level), mixed=mixed), now)
+            self.table.learn(key, Recorded(now, (met.level,)), now)
+        elif met.level not in known.levels:
+            self.table.learn(key, msgspec.structs.replace(known, levels=(*known.levels, met.level)), now)
 
     def dump(self) -> dict[str, Any]:
         """Give the state for a snapshot."""

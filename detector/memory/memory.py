@@ -29,13 +29,14 @@ Place = tuple[str | None, str | None, str | None]
 
 
 class Memory:
-    """What one cluster has taught. Each attribute beside ``now`` is a subject, and answers what rules ask of it.
+    """What one cluster has taught. Its subjects are attributes, and answer what rules ask of them.
 
     `look` and `learn` are called for every event: what teaches nothing, as nearly all do, costs one look into a dict.
     """
 
     def __init__(self) -> None:
         self.now = 0
+        self.familiar = False
         self.workloads = Workloads()
         self.pods = Pods(self.workloads)
         self.roles = Roles()
@@ -57,13 +58,14 @@ class Memory:
     def look(self, event: Event, now: int) -> None:
         """Give the event its facts, at ``now`` (microseconds)."""
         self.now = now
+        self.familiar = self._sightings.look(event, now)
         attach(event, self)
 
     def learn(self, event: Event, now: int) -> None:
         """Take in what the event tells. Only requests that succeeded and were no dry runs change what is known."""
         for watch in self._watching:
             watch(event, now)
-        met = self._sightings.first(event, now)
+        met = self._sightings.meet()
         if met is not None:
             for meet in self._meeting:
                 meet(met, now)

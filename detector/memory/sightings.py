@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from detector.event import Event
 from detector.fields.habits import SPAN
@@ -46,23 +46,28 @@ class Sighting(NamedTuple):
 class Sightings:
     """The sightings of the present span of five minutes.
 
-    Whoever meets one may learn only what the same sighting cannot change again within the span, so that it makes no
-    difference whether one is remembered here: this is no part of the state.
+    Whoever meets one may learn only what the same sighting cannot change again within the span, and of one that was met
+    facts say that nothing is new: so it makes no difference whether one is remembered here, which is no part of the
+    state.
     """
 
     def __init__(self) -> None:
         self._span = 0
         self._seen: set[int] = set()
+        self._mark = 0
+        self._found: tuple[Any, ...] | None = None
+        """What the event that is looked at would be as a sighting; None when there is nothing to meet."""
 
-    def first(self, event: Event, now: int) -> Sighting | None:
-        """Give the sighting that an event is; None for one that was allowed to nobody, or that is remembered."""
+    def look(self, event: Event, now: int) -> bool:
+        """Look whether an event is a sighting that was met. One that was allowed to nobody never is."""
+        self._found = None
         user, status, notes = event.user, event.responseStatus, event.annotations
         if user is None or not user.username or status is None or status.code is None:
-            return None
+            return False
         if not _FIRST_CODE <= status.code < _FIRST_ERROR or (notes is not None and notes.get(DECISION) == FORBID):
-            return None
+            return False
         ref, other, sources, extra = event.objectRef, event.impersonatedUser, event.sourceIPs, user.extra
-        seen = (
+        found = (
             user.username,
             tuple(user.groups) if user.groups else (),
             None if other is None else other.username,
@@ -82,13 +87,21 @@ class Sightings:
         if span != self._span:
             self._span = span
             self._seen.clear()
-        mark = hash(seen)  # of texts as long as clients like; nobody outside can make two of them alike
-        if mark in self._seen:
+        self._mark = hash(found)  # of texts as long as clients like; nobody outside can make two of them alike
+        if self._mark in self._seen:
+            return True
+        self._found = found
+        return False
+
+    def meet(self) -> Sighting | None:
+        """Give the sighting that was looked at, and remember it; None when there is none, or it was met before."""
+        if self._found is None:
             return None
         if len(self._seen) >= MOST:
             self._seen.clear()
-        self._seen.add(mark)
-        return Sighting._make((span, *seen))
+        self._seen.add(self._mark)
+        found, self._found = self._found, None
+        return Sighting._make((self._span, *found))
 
     def forget(self, *_: object) -> None:
         """Remember nothing: something that was learnt is gone, and will have to be learnt again."""

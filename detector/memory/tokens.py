@@ -81,11 +81,14 @@ class Tokens(Subject):
         That is where no pod or node is known to be; or, where the nodes' word for it has proven true, from any address
         but the pod's own and its node's. None where that cannot be told.
         """
-        source = event.sourceIPs[-1] if event.sourceIPs else None
-        known = self._holder(event)
-        if source is None or known is None or _first(event.user.extra if event.user else None, POD) is None:
+        pod = _first(event.user.extra if event.user else None, POD)
+        known = self.holders.get(_key(pod, None)) if pod and event.sourceIPs else None
+        if known is None or not event.sourceIPs:
             return None
-        source, there = known_as(source), self.addresses.get(key_of(source))
+        source = known_as(event.sourceIPs[-1])
+        if source in known.stated or (source in known.sources[:1] and not known.stated):
+            return False
+        there = self.addresses.get((source,))
         if there is not None and len(there.sources) >= CROWD:
             return None
         if known.stated and self._proven >= PROVEN:

@@ -23,12 +23,12 @@ def test_another_request_with_the_same_audit_id_is_told() -> None:
     assert reused(memory, one(verb="list")) is True
     assert reused(memory, one(by="bob")) is True
     assert reused(memory, one(requestURI="/api/v1/other")) is True
-    assert reused(memory, one(name="a-2", verb="list")) is False
+    assert reused(memory, one(name="a-2", verb="list")) is None
 
 
 def test_stages_of_one_request_share_their_audit_id() -> None:
     memory = teach(Memory(), one(stage="ResponseStarted"))
-    assert reused(memory, one(stage="ResponseComplete", at=9)) is False
+    assert reused(memory, one(stage="ResponseComplete", at=9)) is None
 
 
 def test_a_denied_request_counts_too_and_one_without_an_audit_id_tells_nothing() -> None:
@@ -39,7 +39,7 @@ def test_a_denied_request_counts_too_and_one_without_an_audit_id_tells_nothing()
 
 def test_long_audit_ids_are_told_apart() -> None:
     memory = teach(Memory(), one(name="x" * 5_000 + "a"))
-    assert reused(memory, one(name="x" * 5_000 + "b", verb="list")) is False
+    assert reused(memory, one(name="x" * 5_000 + "b", verb="list")) is None
     assert reused(memory, one(name="x" * 5_000 + "a", verb="list")) is True
 
 
@@ -50,13 +50,13 @@ def test_audit_ids_are_remembered_for_a_while_and_not_for_ever() -> None:
     assert reused(memory, one(verb="list")) is True
     for number in range(2 * RECENT):
         memory.audit.watch(one(name=f"c-{number}"), 0)
-    assert reused(memory, one(verb="list")) is False
+    assert reused(memory, one(verb="list")) is None
     assert len(memory.audit._recent) + len(memory.audit._older) <= 2 * RECENT
 
 
 def test_the_first_request_keeps_its_audit_id() -> None:
     memory = teach(Memory(), one(), one(verb="list"))
-    assert reused(memory, one()) is False
+    assert reused(memory, one()) is None
     restored = Memory()
     restored.load(memory.dump())
     assert reused(restored, one(verb="list")) is True
@@ -69,15 +69,17 @@ def level(memory: Memory, value: str, **more: Any) -> tuple[Any, Any]:
 
 def test_less_detail_than_before_is_told_once() -> None:
     memory = teach(Memory(), one(level="RequestResponse"))
-    assert level(memory, "RequestResponse") == ("RequestResponse", False)
+    assert level(memory, "RequestResponse") == ("RequestResponse", None)
     assert level(memory, "Metadata") == ("RequestResponse", True)
     teach(memory, one(level="Metadata"))
-    assert level(memory, "Metadata") == (None, None)
+    assert level(memory, "Metadata") == ("RequestResponse", None)
+    assert level(memory, "Request") == ("RequestResponse", True)
 
 
 def test_more_detail_is_what_counts_from_then_on() -> None:
-    memory = teach(Memory(), one(level="Metadata"), one(level="Request", at=1))
-    assert level(memory, "Metadata") == ("Request", True)
+    memory = teach(Memory(), one(level="Request"), one(level="RequestResponse", at=1))
+    assert level(memory, "Metadata") == ("RequestResponse", True)
+    assert level(memory, "Request") == ("RequestResponse", None)
 
 
 def test_only_the_same_kind_of_request_says_anything() -> None:
