@@ -8,7 +8,7 @@ from detector.event import Event, ObjectRef
 from detector.fields.body import dig, elements, mapping, text, texts
 from detector.fields.credentials import csr_requester, csr_signer, csr_subject, subject_of
 from detector.fields.facts import CertificateRequest, Identity
-from detector.fields.request import stated
+from detector.fields.request import outcome, stated
 from detector.memory.bodies import after, created_at, name_of
 from detector.memory.risk import few
 from detector.memory.subject import Places, Subject, author, begun, key_of, shown
@@ -48,7 +48,9 @@ class Certificates(Subject):
         waiting = self.identities.established or self.identities.probation
         if not waiting or event.user is None or event.user.username is None:
             return
-        self.identities.pop(key_of(event.user.username))
+        key = key_of(event.user.username)
+        if key in self.identities and outcome(event) == "allowed":  # else the use that counts is yet to come
+            self.identities.pop(key)
 
     def learn(self, event: Event, ref: ObjectRef, now: int) -> None:
         """Take in a write to a certificate request, or its approval."""

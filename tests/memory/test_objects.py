@@ -159,6 +159,12 @@ def test_the_first_request_of_a_user_that_a_certificate_made_is_told() -> None:
     assert identity(teach(memory, request("list", "pods", at=29, by="eve"))) == [None] * 4
 
 
+@pytest.mark.parametrize("more", [{"code": 403}, {"code": 404}, {"code": None, "stage": "RequestReceived"}])
+def test_an_identity_waits_until_a_request_of_it_is_allowed(more: dict[str, Any]) -> None:
+    memory = teach(Memory(), csr(), approval())
+    assert identity(teach(memory, request("list", "pods", at=29, by="eve", **more))) == ["c", "mallory", "bob", 20]
+
+
 @pytest.mark.parametrize(
     ("events"),
     [
