@@ -172,6 +172,44 @@ def test_a_restored_memory_goes_on_as_if_nothing_had_been(chosen: list[tuple[str
     assert broken.snapshot() == straight.snapshot()
 
 
+SPAN = 300
+acting = st.fixed_dictionaries(
+    {
+        "by": st.sampled_from(["alice", "bob", "system:node:n1"]),
+        "verb": st.sampled_from(["get", "list"]),
+        "at": st.sampled_from([0, 1, SPAN - 1, SPAN, 30 * SPAN, 86_400]),
+        "pod": st.sampled_from([None, "p1", "p2"]),
+        "source": st.sampled_from(["10.0.0.1", "10.0.0.2", "8.8.8.8", "9.9.9.9"]),
+        "agent": st.sampled_from(["kubectl/v1 (linux/amd64)", "kubectl/v1 (darwin/arm64)"]),
+        "impersonated": st.sampled_from([None, "carol"]),
+        "level": st.sampled_from(["Metadata", "Request", "RequestResponse", "Odd"]),
+        "code": st.sampled_from([200, 200, 200, 403]),
+    }
+)
+
+
+def _done(by: str, verb: str, at: float, **more: Any) -> Event:
+    extra = {"authentication.kubernetes.io/pod-uid": [more["pod"]]} if more["pod"] else {}
+    other = {"impersonatedUser": {"username": more["impersonated"]}} if more["impersonated"] else {}
+    seen_as = {"sourceIPs": [more["source"]], "userAgent": more["agent"], "level": more["level"], "code": more["code"]}
+    return request(verb, "secrets", "db", by=by, at=at, user={"extra": extra}, **seen_as, **other)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(acting, max_size=25), st.booleans())
+def test_it_makes_no_difference_what_is_remembered_of_sightings(chosen: list[dict[str, Any]], narrow: bool) -> None:
+    straight, forgetful = (small(), small()) if narrow else (Memory(), Memory())
+    for one in chosen:
+        forgetful._sightings.forget()
+        known = [{name: told(memory, name.removeprefix("memory."), _done(**one)) for name in FIELDS}
+                 for memory in (straight, forgetful)]  # fmt: skip
+        assert {**known[0], "memory.unseen": None} == {**known[1], "memory.unseen": None}
+        teach(straight, _done(**one))
+        forgetful._sightings.forget()
+        teach(forgetful, _done(**one))
+    assert straight.dump() == forgetful.dump()
+
+
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(events, max_size=4))
 def test_no_event_makes_memory_fail_or_lie_about_its_shapes(records: list[dict[str, Any]]) -> None:
