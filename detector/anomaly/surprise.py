@@ -86,23 +86,28 @@ class CategoricalSurprise(AnomalyDetector):
         """Take in one event."""
         self.take(x)
 
-    def take(self, x: Mapping[Any, Any], learn: bool = True) -> list[Part]:
-        """Score, then learn, at the cost of one: gives what `explain_one` gives before."""
+    def take(self, x: Mapping[Any, Any], most: float = math.inf) -> list[Part]:
+        """Score, then learn, at the cost of one: gives what `explain_one` gives before.
+
+        :param most: bits from which on an event is scored but not learnt, except for its volume.
+        """
         x = complete(x)
         number = self._number(x)
         if number != self._bucket:
             self._turn(number)
         key = key_of(x)
         parts = self._memo.get(key)
-        if parts is None:
-            request = self._table.request(x, key)
-            parts = self._parts(x, request)
-            if learn:
-                self._learn(x, request)
-                if len(self._memo) < _MEMO:
-                    self._memo[key] = parts
-        amounts = self._amounts(x, learn)
-        return [*parts, *amounts] if amounts else parts
+        amounts = self._amounts(x, learn=True)
+        if parts is not None:
+            return [*parts, *amounts] if amounts else parts
+        request = self._table.request(x, key)
+        parts = self._parts(x, request)
+        if len(self._memo) < _MEMO:
+            self._memo[key] = parts
+        both = [*parts, *amounts] if amounts else parts
+        if most == math.inf or bits_of(both) < most:
+            self._learn(x, request)
+        return both
 
     def _number(self, x: Mapping[str, Any]) -> int:
         return max(self._bucket, int(x["time"] / (self.bucket * SECOND)) & 0xFFFFFFFF)
