@@ -12,12 +12,16 @@ from typing import Any
 import msgspec
 import orjson
 
+from detector import loose
+from detector.errors import RejectedError
 from detector.event import read_body
 from detector.redaction.tokens import BLANK, MAX_DEPTH, NAME, scrub_all, suspect
 
 RESOURCES = frozenset({"secrets", "serviceaccounts", "tokenreviews", "tokenrequests"})
 KINDS = frozenset({"Secret", "SecretList", "TokenRequest", "TokenReview"})
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_LAST_APPLIED_POINTER = LAST_APPLIED.replace("/", "~1")
+"""As it stands in the path of a JSON patch (RFC 6901)."""
 _SECRET_KEYS = frozenset({"data", "stringdata"})
 _TOKEN_KEYS = frozenset({"token", LAST_APPLIED})
 _TELLING = re.compile(rf"(?:{NAME})$")
@@ -71,8 +75,11 @@ def _blank_object(body: dict[str, Any], carrier: bool, depth: int) -> Any:
         else _blank_value(key.casefold(), value, carrier, depth - 1)
         for key, value in body.items()
     }
-    if body.get("value") and _TELLING.search(str(body.get("name"))):
-        blanked["value"] = BLANK
+    if value := body.get("value"):
+        if _TELLING.search(str(body.get("name"))):
+            blanked["value"] = BLANK
+        elif str(body.get("path")).endswith(_LAST_APPLIED_POINTER):
+            blanked["value"] = _blank_applied(value, depth - 1)
     return blanked
 
 
@@ -86,14 +93,24 @@ def _blank_value(key: str, value: Any, carrier: bool, depth: int) -> Any:
         return dict.fromkeys(value, BLANK) if isinstance(value, dict) else BLANK
     if carrier and key == "items" and isinstance(value, list):
         return [_blank_object(item, True, depth) if isinstance(item, dict) else BLANK for item in value]
-    if value and key in _TOKEN_KEYS and (carrier or (key == LAST_APPLIED and _names_carrier(value))):
+    if value and carrier and key in _TOKEN_KEYS:
         return BLANK
+    if value and key == LAST_APPLIED:
+        return _blank_applied(value, depth)
     return _blank_inside(value, carrier, depth)
 
 
-def _names_carrier(applied: Any) -> bool:
-    """Tell whether a last-applied annotation repeats a carrier."""
-    return any(f'"{kind}"' in str(applied) for kind in KINDS)
+def _blank_applied(applied: Any, depth: int) -> Any:
+    """Blank the secrets in a last-applied annotation, which repeats an object as text; what is no JSON goes."""
+    if not isinstance(applied, str):
+        return _blank_inside(applied, False, depth)
+    try:
+        body = loose.parse(applied.encode("utf-8", "replace"))
+    except RejectedError:
+        return BLANK
+    # Tokens are looked for here, where letters are no longer in disguise.
+    blanked = scrub_all(_blank_inside(body, False, depth))
+    return applied if blanked == body else orjson.dumps(blanked).decode()
 
 
 def _blank_inside(value: Any, carrier: bool, depth: int) -> Any:

@@ -25,6 +25,9 @@ _PERCENT = "%(?:25)*"
 """The sign that begins an encoded byte; in the address of another address it is encoded itself, maybe twice."""
 _SPACE = rf"(?:\s|\+|{_PERCENT}20)"
 _RUN = "[A-Za-z0-9_-]"
+_BASE64 = "[A-Za-z0-9+/=]"
+_BREAK = r"(?:\s|\\+[nr])"
+_QUOTE = r"""(?:\\*["'])"""
 
 
 Bytes = bytes | memoryview
@@ -53,7 +56,7 @@ _KEYS = ("api", "access", "secret", "private")
 NAME = "|".join([*map(_cased, _NAMES), f"(?:{'|'.join(map(_cased, _KEYS))})[_-]?{_cased('key')}"])
 # Rare pieces make the search fast: it looks at the first three letters of each stem.
 _ENDINGS = (*_both("en", "rd", "wd", "et", "ey"), "zation", "ZATION")
-_TELLING = (*_both("oken", "sword", "ecret", "zation", "key"), "sswd", "Key")
+_TELLING = (*_both("oken", "sword", "sswd", "ecret", "zation"), "ey", "KEY")
 
 
 def _shapes(sign: str, value: str) -> tuple[Shape, ...]:
@@ -69,6 +72,14 @@ def _shapes(sign: str, value: str) -> tuple[Shape, ...]:
             tuple(f"{ending}{equals}" for ending in _ENDINGS for equals in "=%"),
             rf"((?:{NAME})(?:=|{_PERCENT}3[dD])(?:[\"']|{_PERCENT}2[27])?){value}",
         ),
+        # RFC 7468: its lines, and the last one, which is short, where the end follows.
+        Shape(
+            ("TE KEY-",),
+            rf"(-----BEGIN [A-Z ]*PRIVATE KEY-----)(?:{_BREAK}*{_BASE64}{{32,}})+"
+            rf"(?:{_BREAK}*{_BASE64}*{_BREAK}*-----END)?",
+        ),
+        # The key of a user in a kubeconfig, in YAML or in JSON.
+        Shape(("key-data",), rf"(client-key-data{_QUOTE}?\s*:\s*{_QUOTE}?){_BASE64}+"),
     )
 
 
@@ -84,10 +95,15 @@ URI = _shapes(
 STEMS = tuple(stem for shape in TEXT for stem in shape.stems)
 CARRIERS = (b'"Secret', b'"TokenRe', rb"\u00")
 """What a body must have that holds a carrier by its kind; or letters in disguise, as JSON allows."""
-PAIRS = tuple(f'{ending}","v'.encode() for ending in _TELLING)
-"""What a body must have that holds an environment variable with a telling name: its name, then its value."""
-BODY_STEMS = (*(stem for stem in STEMS if not stem.endswith(b"%")), *CARRIERS, *PAIRS)
-"""Addresses, in which signs are encoded, are not looked for in bodies. More than 32 stems take twice as long."""
+SURE_STEMS = (*(stem for stem in STEMS if not stem.endswith(b"%")), *CARRIERS)
+"""What is enough to take a body apart. Addresses, in which signs are encoded, are not looked for in bodies."""
+PAIRS = (*(f'{ending}"'.encode() for ending in _TELLING), rb"\":")
+"""What a body must have that holds a variable with a telling name, be it in JSON inside JSON, where quotes are escaped.
+
+Most pods have one of these ("key" of a toleration, "token" of a volume), so `_PAIR` is asked, too.
+"""
+BODY_STEMS = (*SURE_STEMS, *PAIRS)
+_PAIR = re2.compile(rf'name\\*"[\s\\nrt]*:[\s\\nrt]*"(?:[^"\\]|\\.)*(?:{NAME})\\*"'.encode())
 _OVERLAP = max(map(len, (*STEMS, *BODY_STEMS))) - 1
 
 
@@ -119,7 +135,9 @@ def suspect(data: Bytes) -> bool:
 
 def suspect_body(data: Bytes) -> bool:
     """Tell whether there can be a token, or a carrier of secrets, in a body of JSON."""
-    return bool(_find_in_body(data)) if len(data) <= WINDOW else any(_find_in_body(one) for _, one in _windows(data))
+    windows = ((0, data),) if len(data) <= WINDOW else _windows(data)
+    found_stems = {stem for _, window in windows for stem, _, _ in _find_in_body(window)}
+    return bool(found_stems) and (min(found_stems) < len(SURE_STEMS) or _PAIR.search(data) is not None)
 
 
 def scrub(text: str, shapes: tuple[Shape, ...] = TEXT) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -17,8 +18,17 @@ from tests.support import event
 
 PLANTED = "hunter2-planted"
 APPLIED = {"metadata": {"annotations": {LAST_APPLIED: f'{{"kind":"Secret","data":{{"p":"{PLANTED}"}}}}'}}}
+DEPLOYMENT = {"spec": {"env": [{"name": "DB_PASSWORD", "value": PLANTED}]}}
+POINTER = f"/metadata/annotations/{LAST_APPLIED.replace('/', '~1')}"
 SECRET = {"kind": "Secret", "metadata": {"name": "db"}, "data": {"password": PLANTED}}
 REVIEW = {"kind": "TokenReview", "spec": {"token": PLANTED}}
+
+
+def applied(body: Any, cut: int = 0) -> dict[str, Any]:
+    """Give an object that `kubectl apply` was given ``body`` for; its text lacks the last ``cut`` letters."""
+    text = orjson.dumps(body).decode()
+    return {"metadata": {"annotations": {LAST_APPLIED: text[: len(text) - cut]}}}
+
 
 CARRIERS: list[tuple[str, str, Any]] = [
     ("data", "secrets", {"kind": "Secret", "data": {"password": PLANTED}}),
@@ -54,6 +64,19 @@ CARRIERS: list[tuple[str, str, Any]] = [
     ("last applied of a Secret elsewhere", "configmaps", APPLIED),
     ("a patch that adds a Secret", "bundles", [{"op": "add", "path": "/spec/objects/-", "value": SECRET}]),
     ("an environment variable", "pods", {"spec": {"env": [{"name": "DB_PASSWORD", "value": PLANTED}]}}),
+    ("a variable whose value comes first", "pods", {"env": [{"value": PLANTED, "name": "DB_PASSWORD"}]}),
+    ("a variable of passwd in capitals", "pods", {"env": [{"name": "DB_PASSWD", "value": PLANTED}]}),
+    ("a variable with an odd name", "pods", {"env": [{"name": 'a"\\b\nPASSWORD', "value": PLANTED}]}),
+    ("a variable in last applied", "deployments", applied(DEPLOYMENT)),
+    ("a variable in last applied, value first", "deployments", applied({"x": [{"value": PLANTED, "name": "A_TOKEN"}]})),
+    ("last applied in last applied", "deployments", applied(applied(DEPLOYMENT))),
+    ("last applied of a list", "lists", applied({"kind": "List", "items": [{"kind": "Pod"}, SECRET]})),
+    ("last applied that is cut off", "deployments", applied(DEPLOYMENT, cut=2)),
+    (
+        "a patch of last applied",
+        "deployments",
+        [{"op": "add", "path": POINTER, "value": orjson.dumps(DEPLOYMENT).decode()}],
+    ),
     ("a header of a probe", "pods", {"httpHeaders": [{"name": "X-Api-Key", "value": PLANTED}]}),
 ]
 
@@ -64,6 +87,30 @@ def test_bodies_of_carriers_lose_their_secrets(attribute: str, resource: str, bo
     blanked = blank(event(objectRef={"resource": resource}, **{attribute: body}))
     assert PLANTED not in orjson.dumps(blanked.as_dict()).decode()
     assert BLANK in orjson.dumps(blanked.as_dict()).decode()
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": "), (" , ", " : ")])
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("body", [row[2] for row in CARRIERS[-12:]], ids=[row[0] for row in CARRIERS[-12:]])
+def test_spaces_in_a_body_and_in_last_applied_hide_no_secret(
+    body: Any, indent: int | None, separators: tuple[str, str]
+) -> None:
+    one = event(objectRef={"resource": "pods"})
+    one.requestObject = msgspec.Raw(json.dumps(body, indent=indent, separators=separators).encode())
+    assert PLANTED not in orjson.dumps(blank(one).as_dict()).decode()
+
+
+def test_spaces_within_last_applied_hide_no_secret() -> None:
+    text = json.dumps(DEPLOYMENT, indent=1)
+    one = event(objectRef={"resource": "pods"}, requestObject={"annotations": {LAST_APPLIED: text}})
+    assert PLANTED not in orjson.dumps(blank(one).as_dict()).decode()
+
+
+def test_of_last_applied_only_the_secret_goes() -> None:
+    body = applied({"kind": "Pod", "spec": {"hostPID": True}, **DEPLOYMENT, "cmd": "nsenter -t 1"})
+    request = blank(event(objectRef={"resource": "pods"}, requestObject=body)).request
+    kept = orjson.loads(request["metadata"]["annotations"][LAST_APPLIED])
+    assert kept == {"kind": "Pod", "spec": {"env": [{"name": "DB_PASSWORD", "value": BLANK}]}, "cmd": "nsenter -t 1"}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from detector.redaction.tokens import (
     BLANK,
     BODY_STEMS,
     STEMS,
+    SURE_STEMS,
     TEXT,
     URI,
     WINDOW,
@@ -59,6 +60,16 @@ TEXTS = [
     ("AWS_SECRET_ACCESS_KEY=ab+cd/ef aws s3 ls", f"AWS_SECRET_ACCESS_KEY={BLANK} aws s3 ls"),
     (f"https://x/?api_key={PLANTED}", f"https://x/?api_key={BLANK}"),
 ]
+LINE = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj"
+KEY = f"-----BEGIN RSA PRIVATE KEY-----\n{LINE}\n{LINE}\nab==\n-----END RSA PRIVATE KEY-----\n"
+TEXTS += [
+    (KEY, f"-----BEGIN RSA PRIVATE KEY-----{BLANK} RSA PRIVATE KEY-----\n"),
+    (KEY.replace("\n", "\\n"), f"-----BEGIN RSA PRIVATE KEY-----{BLANK} RSA PRIVATE KEY-----\\n"),
+    (f"-----BEGIN PRIVATE KEY-----\n{LINE}", f"-----BEGIN PRIVATE KEY-----{BLANK}"),
+    (f"echo -----BEGIN PRIVATE KEY----- {LINE} nsenter", f"echo -----BEGIN PRIVATE KEY-----{BLANK} nsenter"),
+    (f"user:\n  client-key-data: {LINE}\nname: a", f"user:\n  client-key-data: {BLANK}\nname: a"),
+    (f'{{"client-key-data":"{LINE}","a":1}}', f'{{"client-key-data":"{BLANK}","a":1}}'),
+]
 PLAIN = [
     "a basic question",
     "/api/v1/pods?limit=500&continue=eyJ2IjoibWV0YS5rOHMuaW8vdjEifQ&labelSelector=app%3Dtoken",
@@ -66,6 +77,8 @@ PLAIN = [
     "kubectl/v1.36.0 (linux/amd64) kubernetes/secret",
     'RBAC: allowed by RoleBinding "token-reader" of Role "secret"',
     "PASSWORD=$OTHER",
+    "-----BEGIN CERTIFICATE-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEA\n-----END CERTIFICATE-----",
+    "-----BEGIN PRIVATE KEY----- nsenter -t 1 -m",
     "password=",
     "cert-manager/token%s",
 ]
@@ -132,15 +145,39 @@ def test_a_stem_is_found_wherever_it_is(stem: bytes) -> None:
         assert at in list(found(data))
 
 
-@pytest.mark.parametrize("stem", BODY_STEMS)
+@pytest.mark.parametrize("stem", SURE_STEMS)
 def test_a_stem_of_a_carrier_is_found_wherever_it_is(stem: bytes) -> None:
     for at in PLACES:
         assert suspect_body(memoryview(b" " * at + stem + b" " * 9))
 
 
+NAMES = ["token", "password", "passwd", "secret", "authorization", "api_key", "access-key", "secretkey", "private_key"]
+
+
+@pytest.mark.parametrize("name", [*NAMES, *map(str.upper, NAMES), "Token", "apiKey"])
+@pytest.mark.parametrize(
+    "pair", ['{"name":"%s","value"', '"name": "A_%s"}', r"{\"name\":\"%s\",", r"{\"name\": \"%s\" }"]
+)
+def test_a_telling_name_is_found_wherever_it_is(name: str, pair: str) -> None:
+    for at in PLACES:
+        assert suspect_body(memoryview(b" " * at + (pair % name).encode() + b" " * 9))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"serviceAccountToken":{"expirationSeconds":3607,"path":"token"}}',
+        b'{"tolerations":[{"key":"a","value":"b"}],"secret":{"secretName":"db-password"}}',
+        b'{"annotations":{"a":"{\\"kind\\":\\"Pod\\",\\"name\\":\\"web\\"}"}}',
+    ],
+)
+def test_bodies_of_most_pods_are_not_taken_apart(body: bytes) -> None:
+    assert not suspect_body(body)
+
+
 def test_the_search_is_fast_with_so_many_stems() -> None:
     assert len(STEMS) <= 32
-    assert len(BODY_STEMS) <= 32
+    assert len(BODY_STEMS) <= 36
 
 
 def test_a_lone_surrogate_stops_nothing() -> None:
