@@ -1,6 +1,6 @@
 """Secrets stay home (law 5): what is known to carry a secret is blanked before an event is kept, judged or shown.
 
-Carriers are Secret data and the last-applied annotation that repeats it, the tokens of TokenRequest and TokenReview,
+Carriers are Secret data, the tokens of TokenRequest and TokenReview, the last-applied annotation that repeats an object,
 environment variables with telling names, whatever looks like a token anywhere in an event, and paths of the settings.
 """
 

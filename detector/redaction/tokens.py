@@ -97,12 +97,13 @@ CARRIERS = (b'"Secret', b'"TokenRe', rb"\u00")
 """What a body must have that holds a carrier by its kind; or letters in disguise, as JSON allows."""
 SURE_STEMS = (*(stem for stem in STEMS if not stem.endswith(b"%")), *CARRIERS)
 """What is enough to take a body apart. Addresses, in which signs are encoded, are not looked for in bodies."""
-PAIRS = (*(f'{ending}"'.encode() for ending in _TELLING), rb"\":")
-"""What a body must have that holds a variable with a telling name, be it in JSON inside JSON, where quotes are escaped.
+PAIRS = (*(f'{ending}"'.encode() for ending in _TELLING), b"last-applied")
+"""What a body must have that holds a variable with a telling name, maybe in the text of a last-applied annotation.
 
-Most pods have one of these ("key" of a toleration, "token" of a volume), so `_PAIR` is asked, too.
+Many bodies have one of these ("key" of a toleration, "token" of a volume), so `_PAIR` is asked, too.
 """
 BODY_STEMS = (*SURE_STEMS, *PAIRS)
+# Within the annotation quotes are escaped, and so are the ends of lines.
 _PAIR = re2.compile(rf'name\\*"[\s\\nrt]*:[\s\\nrt]*"(?:[^"\\]|\\.)*(?:{NAME})\\*"'.encode())
 _OVERLAP = max(map(len, (*STEMS, *BODY_STEMS))) - 1
 

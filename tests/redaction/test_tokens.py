@@ -156,7 +156,13 @@ NAMES = ["token", "password", "passwd", "secret", "authorization", "api_key", "a
 
 @pytest.mark.parametrize("name", [*NAMES, *map(str.upper, NAMES), "Token", "apiKey"])
 @pytest.mark.parametrize(
-    "pair", ['{"name":"%s","value"', '"name": "A_%s"}', r"{\"name\":\"%s\",", r"{\"name\": \"%s\" }"]
+    "pair",
+    [
+        '"name":"%s","value"',
+        '"name": "A_%s"}',
+        r'last-applied":"{\"name\":\"%s\",',
+        r'last-applied":"{\n\"name\": \"%s\"\n}',
+    ],
 )
 def test_a_telling_name_is_found_wherever_it_is(name: str, pair: str) -> None:
     for at in PLACES:
@@ -168,7 +174,7 @@ def test_a_telling_name_is_found_wherever_it_is(name: str, pair: str) -> None:
     [
         b'{"serviceAccountToken":{"expirationSeconds":3607,"path":"token"}}',
         b'{"tolerations":[{"key":"a","value":"b"}],"secret":{"secretName":"db-password"}}',
-        b'{"annotations":{"a":"{\\"kind\\":\\"Pod\\",\\"name\\":\\"web\\"}"}}',
+        b'{"managedFields":{"k:{\\"name\\":\\"web\\"}":{}},"last-applied":"{\\"kind\\":\\"Pod\\",\\"name\\":\\"web\\"}"}}',
     ],
 )
 def test_bodies_of_most_pods_are_not_taken_apart(body: bytes) -> None:
