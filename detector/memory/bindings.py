@@ -10,7 +10,7 @@ from detector.fields.body import dig, elements, mapping, text
 from detector.fields.facts import Binding
 from detector.fields.rbac import username_of
 from detector.fields.request import MOST_PATHS, patch_paths, stated
-from detector.memory.bodies import after, created_at, name_of
+from detector.memory.bodies import after, created_at, is_gone, name_of
 from detector.memory.grants import Grants, reason_of
 from detector.memory.powers import EVERYTHING, words
 from detector.memory.roles import Roles
@@ -82,10 +82,12 @@ class Bindings(Subject):
         if name is None:
             return
         key = key_of(ref.namespace, name)
-        known, body = self.table.get(key), after(event)
-        if event.verb == "delete":
+        gone = is_gone(event)
+        if gone:
             self._take(key)
+        if gone or event.verb == "delete":  # what is being deleted is honoured until it is gone
             return
+        known, body = self.table.get(key), after(event)
         before = known if event.verb != "create" else None
         role = (_role_of(body) if body else None) or (before.role if before else None)
         named = _named(event, body)

@@ -40,6 +40,8 @@ class _Metadata(msgspec.Struct, omit_defaults=True, gc=False):
     labels: Any = None
     ownerReferences: Any = None  # noqa: N815 -- the API's name
     creationTimestamp: Any = None  # noqa: N815
+    deletionTimestamp: Any = None  # noqa: N815
+    finalizers: Any = None
 
 
 class _Object(msgspec.Struct, omit_defaults=True, gc=False):
@@ -96,6 +98,17 @@ def answer_kind(event: Event) -> Any:
     """Give the kind of the answer; None when there is none."""
     answer = _answer(event)
     return answer.get("kind") if answer is not None else dig(event.response, "kind")
+
+
+def is_gone(event: Event) -> bool:
+    """Tell whether the answer of a write says that the object is gone at once, as those without a grace period are.
+
+    An object that a finalizer keeps is still there, with all its effects, until a write takes the last finalizer away.
+    """
+    if event.verb == "delete" and answer_kind(event) == "Status":
+        return True
+    metadata = dig(_answer(event), "metadata")
+    return bool(dig(metadata, "deletionTimestamp")) and not dig(metadata, "finalizers")
 
 
 def name_of(event: Event, ref: ObjectRef) -> str | None:

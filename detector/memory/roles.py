@@ -10,7 +10,7 @@ from detector.fields.body import dig, elements, mapping, text
 from detector.fields.facts import Role
 from detector.fields.rbac import rbac_rules
 from detector.fields.request import MOST_PATHS, patch_paths
-from detector.memory.bodies import KINDS, after, created_at, name_of
+from detector.memory.bodies import KINDS, after, created_at, is_gone, name_of
 from detector.memory.powers import BUILT_IN, DANGEROUS, powers_of, words
 from detector.memory.subject import RBAC, WRITES, Places, Subject, begun, key_of
 from detector.memory.table import Table
@@ -74,8 +74,10 @@ class Roles(Subject):
         self.changes += 1
         kind = KINDS[ref.resource or ""]
         key = _key(kind, ref.namespace, name)
-        if event.verb == "delete":
+        gone = is_gone(event)
+        if gone:
             self.table.pop(key)
+        if gone or event.verb == "delete":  # what is being deleted is honoured until it is gone
             return
         body, known = after(event), self.table.get(key)
         role = Role(

@@ -148,7 +148,7 @@ def stream(chosen: list[tuple[str, str, str]]) -> list[Event]:
         elif step == "ask":
             found.append(msgspec.structs.replace(ASKED[table][1](number)))
         else:
-            found.append(request("delete", DELETED.get(table, "pods"), name, at=number))
+            found.append(request("delete", DELETED.get(table, "pods"), name, at=number, response={"kind": "Status"}))
     return found
 
 

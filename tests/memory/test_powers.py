@@ -57,6 +57,15 @@ def test_sets_of_words_can_be_written_out_again() -> None:
     assert words(EVERYTHING) == list(WORDS)
 
 
+STATUS = {"kind": "Status", "status": "Success"}
+
+
+def ending(body: dict[str, Any], *finalizers: str) -> dict[str, Any]:
+    """Give an object that was deleted, and is there as long as it has finalizers."""
+    metadata = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": list(finalizers)}
+    return {**body, "metadata": {**body["metadata"], **metadata}}
+
+
 def role_power(*events: Any, of: Any = BIND) -> Any:
     return told(teach(Memory(), *events), "role.power", of)
 
@@ -96,7 +105,15 @@ def test_a_changed_role_is_known_as_far_as_the_record_tells(change: dict[str, An
 
 
 def test_a_deleted_role_gives_nothing() -> None:
-    assert role_power(made(SECRETS), request("delete", "roles", "reader", at=1)) is None
+    assert role_power(made(SECRETS), request("delete", "roles", "reader", at=1, response=STATUS)) is None
+
+
+@pytest.mark.parametrize("answer", [{}, {"response": ending(role("Role", "reader", SECRETS), "example.com/hold")}])
+def test_a_role_gives_what_it_gave_until_it_is_known_to_be_gone(answer: dict[str, Any]) -> None:
+    events = made(SECRETS), request("delete", "roles", "reader", at=1, **answer)
+    assert role_power(*events) == ["secrets"]
+    let_go = request("patch", "roles", "reader", at=2, response=ending(role("Role", "reader", SECRETS)))
+    assert role_power(*events, let_go) is None
 
 
 def test_a_change_of_a_role_is_told_of_the_powers_before() -> None:
@@ -157,8 +174,27 @@ def test_a_changed_binding_is_known_as_far_as_the_record_tells(change: dict[str,
 
 
 def test_a_deleted_binding_takes_its_powers_away() -> None:
-    gone = request("delete", "clusterrolebindings", "b", at=1)
+    gone = request("delete", "clusterrolebindings", "b", at=1, response=STATUS)
     assert actor_power(bound("ClusterRoleBinding", "edit", ("User", "eve")), gone) is None
+
+
+EVES = binding("ClusterRoleBinding", "b", ("ClusterRole", "cluster-admin"), ("User", "eve"))
+
+
+@pytest.mark.parametrize("answer", [{}, {"response": ending(EVES, "example.com/hold")}])
+def test_a_binding_is_honoured_until_it_is_known_to_be_gone(answer: dict[str, Any]) -> None:
+    events = (
+        request("create", "clusterrolebindings", "b", response=EVES),
+        request("delete", "clusterrolebindings", "b", at=1, **answer),
+    )
+    assert actor_power(*events) == list(WORDS)
+    let_go = request("patch", "clusterrolebindings", "b", at=2, response=ending(EVES))
+    assert actor_power(*events, let_go) is None
+
+
+def test_no_request_passes_for_a_deletion() -> None:
+    update = request("update", "clusterrolebindings", "b", at=1, request=ending(EVES))
+    assert actor_power(request("create", "clusterrolebindings", "b", response=EVES), update) == list(WORDS)
 
 
 def test_a_service_account_is_known_by_what_runs_as_it() -> None:

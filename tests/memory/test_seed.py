@@ -49,7 +49,7 @@ def test_what_memory_saw_itself_is_not_forgotten() -> None:
 
 
 def test_what_a_dump_tells_can_change_afterwards() -> None:
-    memory = teach(seeded(*DUMP), request("delete", "clusterrolebindings", "b"))
+    memory = teach(seeded(*DUMP), request("delete", "clusterrolebindings", "b", response={"kind": "Status"}))
     assert told(memory, "target.pod.service_account_power", EXEC) is None
 
 
