@@ -1,6 +1,6 @@
 """Secrets stay home (law 5): what is known to carry a secret is blanked before an event is kept, judged or shown.
 
-Carriers are Secret data, the tokens of TokenRequest and TokenReview, the last-applied annotation that repeats an object,
+Carriers are Secret data, the tokens of TokenRequest and TokenReview, the last-applied annotation that repeats objects,
 environment variables with telling names, whatever looks like a token anywhere in an event, and paths of the settings.
 """
 
