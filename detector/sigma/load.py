@@ -33,18 +33,18 @@ class RuleSet(msgspec.Struct, frozen=True):
 
 def load(files: Iterable[RuleFile], packs: Iterable[str] = DEFAULT_PACKS) -> RuleSet:
     """Load rules of the given packs. Raises the first `RuleError`; `load_all` collects them."""
-    loaded, errors = load_all(files)
+    loaded, errors = load_all(files, tests=False)
     if errors:
         raise errors[0]
     return assemble(loaded, packs)
 
 
-def load_all(files: Iterable[RuleFile]) -> tuple[list[Loaded], list[RuleError]]:
-    """Load every document of every file; all that is wrong with them comes back as errors."""
+def load_all(files: Iterable[RuleFile], *, tests: bool = True) -> tuple[list[Loaded], list[RuleError]]:
+    """Load every document of every file, with or without its tests; all that is wrong comes back as errors."""
     loaded: list[Loaded] = []
     errors: list[RuleError] = []
     for file in files:
-        found, unreadable = documents(file)
+        found, unreadable = documents(file, tests=tests)
         errors += unreadable
         for document in found:
             try:

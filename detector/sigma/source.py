@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -97,15 +96,20 @@ class _Constructor(SafeConstructor):
     yaml_constructors = {**SafeConstructor.yaml_constructors, "tag:yaml.org,2002:timestamp": _date}  # noqa: RUF012
 
 
-def documents(file: RuleFile) -> tuple[list[Document], list[RuleError]]:
-    """Give the YAML documents of a file, and what is no YAML or no mapping; nothing is read after what is no YAML."""
+def documents(file: RuleFile, *, tests: bool = True) -> tuple[list[Document], list[RuleError]]:
+    """Give the YAML documents of a file, and what is no YAML or no mapping; nothing is read after what is no YAML.
+
+    :param tests: False leaves out the tests inside rules, which are most of what there is to read.
+    """
     found: list[Document] = []
     errors: list[RuleError] = []
-    composed, broken = _composed(file)
+    # Making values writes merged keys (<<) into the nodes, which `nodes` gives as they are written.
+    composed, broken = _compose(file)
     for number, node in enumerate(composed):
         try:
-            # Making values writes merged keys (<<) into the nodes, which others want as they are written.
-            data = _Constructor().construct_document(deepcopy(node) if "<<" in file.text else node)
+            if not tests:
+                _drop_tests(node)
+            data = _Constructor().construct_document(node)
         except yaml.MarkedYAMLError as error:
             errors.append(_located(file, f"not YAML: {error.problem}", error.problem_mark))
         except (ValueError, RecursionError) as error:
@@ -120,11 +124,21 @@ def documents(file: RuleFile) -> tuple[list[Document], list[RuleError]]:
 
 def nodes(file: RuleFile) -> tuple[Any, ...]:
     """Give the YAML nodes of the documents of a file, as far as it is YAML; a node knows where it stands."""
-    return _composed(file)[0]
+    return _composed(file)
 
 
 @lru_cache(maxsize=16)
-def _composed(file: RuleFile) -> tuple[tuple[Any, ...], RuleError | None]:
+def _composed(file: RuleFile) -> tuple[Any, ...]:
+    return _compose(file)[0]
+
+
+def _drop_tests(node: Any) -> None:
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        if key.value == "redshank" and isinstance(value, yaml.MappingNode):
+            value.value = [pair for pair in value.value if pair[0].value != "tests"]
+
+
+def _compose(file: RuleFile) -> tuple[tuple[Any, ...], RuleError | None]:
     found: list[Any] = []
     if _too_deep(file.text):
         return (), RuleError(f"not YAML for rules: nested more than {DEEPEST} times", file.path, 1, 1)
