@@ -99,7 +99,7 @@ def pod_host_namespaces(event: Event) -> list[str] | None:
 
 @derived("memory.target.pod.host_path", "list of text")
 def pod_host_path(event: Event) -> list[str] | None:
-    """The paths of its node that the pod mounts by hostPath; the first 8; null like ….privileged."""
+    """The paths of its node that the pod mounts by hostPath; 8, the gravest first; null like ….privileged."""
     pod = target_pod(event)
     return list(pod.risk.host_paths) if pod and pod.risk else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
@@ -17,19 +18,34 @@ from detector.fields.pod import LISTS, plain_path, registry_of
 NAMESPACES = ("hostPID", "hostIPC", "hostNetwork")
 MOST = 8
 """Paths, capabilities and registries kept of one pod spec."""
+_READ = 4_096
+"""Characters looked at of a path; longer ones are no paths to Linux."""
 WIDEST = 128
 """Bytes kept of each."""
+_NODE = re.compile(
+    r"/|/(etc|root|home|boot|proc|sys|dev|bin|sbin|lib|usr|run|var)|/usr/(local/)?s?bin|/(opt|etc)/cni(/bin|/net\.d)?"
+    r"|/var/(lib|run|log)|/var/lib/(kubelet|docker|containerd)|(/var)?/run/(containerd|docker|crio)"
+    r"|(?i:.*/(docker|containerd|crio|cri-dockerd|podman|dockershim)\.sock)"
+    r"|/etc/(passwd|shadow|sudoers|group|ld\.so\.preload)"
+    r"|/etc/(kubernetes|ssh|cron|systemd|rancher).*|(/usr)?/lib/systemd.*|/var/(spool/cron|lib/etcd|lib/rancher).*"
+    r"|/root/\..*|.*/\.(ssh|kube|aws|docker)(/.*)?|/dev/(block|cpu|disk|dm-|k?mem|mapper|md|nvme|port|s[dr]|vd|xvd).*"
+    r"|/var/lib/kubelet/([^dp]|p([^lo]|$)|pods).*|(?i:/[a-z]:[\\/]*(windows|users|programdata|etc|var|k)?([\\/].*)?)"
+    r"|(?i:.*[\\/]pipe[\\/](docker|containerd).*)",
+    re.DOTALL,
+)
+"""Paths that lead to the whole node, like those of the rules in privilege-escalation/host-path.yml."""
 
 
 def risk_of(spec: dict[str, Any]) -> Risk:
-    """Read a whole pod spec."""
+    """Read a whole pod spec. Paths that lead to the whole node come first: the order is the writer's."""
     containers = containers_of(spec)
     paths = (plain_path(path) for volume in elements(spec.get("volumes")) for path in _path(volume))
+    leading = sorted(paths, key=lambda path: _NODE.fullmatch(path[:_READ]) is None)
     names = (name for one in containers for name in texts(dig(one, "securityContext", "capabilities", "add")))
     return Risk(
         privileged=any(map(_is_privileged, [spec, *containers])),
         host_namespaces=tuple(name for name in NAMESPACES if spec.get(name) is True),
-        host_paths=few(paths),
+        host_paths=few(leading),
         capabilities=few(name.upper().removeprefix("CAP_") for name in names),
     )
 

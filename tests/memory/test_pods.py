@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from detector.event import Event
+from detector.fields.pod import plain_path
 from detector.memory import Memory
+from detector.memory.risk import MOST, risk_of
 from tests.memory.teaching import CLOSED, CONTROLLER, OPEN, pod, request, teach, told, workload
 
 EXEC = request("get", "pods/exec", "web", at=9)
 NODE = "system:node:n1"
+RULE = Path(__file__).parents[2] / "rules/privilege-escalation/host-path.yml"
 
 
 def created(name: str = "web", spec: dict[str, Any] = OPEN, **more: Any) -> Event:
@@ -110,6 +115,24 @@ def test_a_container_that_is_added_may_make_a_pod_privileged(bodies: dict[str, A
 
 def test_an_unseen_container_does_not_hide_that_a_pod_is_privileged() -> None:
     assert privileged(created(), request("patch", "pods/ephemeralcontainers", "web", at=1)) is True
+
+
+def leading() -> list[str]:
+    """Give the paths that the rule on sensitive folders names, and some that it describes."""
+    folder = next(yaml.safe_load_all(RULE.read_text()))["detection"]["folder"]
+    exact, beneath = folder[0]["host_paths"], folder[1]["host_paths|startswith"]
+    described = ["/run/docker.sock", "/x/crio.sock", "/etc/shadow", "/home/a/.ssh", "/dev", "/dev/sda", "/dev/nvme0n1"]
+    windows = ["/c:/windows/x", "/C:", "/pipe/docker_engine"]
+    return [*exact, *beneath, *described, *windows, "/var/lib/kubelet/pods/x", "/var/lib/kubelet/pki", "/sys"]
+
+
+@pytest.mark.parametrize("path", leading())
+def test_harmless_folders_in_front_hide_no_path_to_the_node(path: str) -> None:
+    harmless = [f"/{where}{number}" for number in range(8) for where in ("data/", "etc/x", "dev/dri")]
+    volumes = [{"name": "v", "hostPath": {"path": one}} for one in (*harmless, path)]
+    risk = risk_of({**CLOSED, "volumes": volumes})
+    assert risk.host_paths[0] == plain_path(path)
+    assert len(risk.host_paths) == MOST
 
 
 def test_a_pod_that_is_being_deleted_is_still_known() -> None:
