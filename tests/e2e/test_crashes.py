@@ -25,6 +25,8 @@ from tests.daemon import ATTACK, Daemon, Receiver, Sender, fingerprints, http_si
 pytestmark = pytest.mark.skipif(not ATTACK.exists(), reason="no sample logs here")
 KILLS = 10
 RANDOM_KILLS = 50
+RULES = {"builtin": False, "paths": [str(ATTACK.parent.parent / "rules" / "credential-access")]}
+"""Enough to alert. The daemon starts some two hundred times here, and reads its rules each time."""
 TRAPS = os.pathsep.join(filter(None, (str(Path(__file__).parent / "crash"), os.environ.get("PYTHONPATH"))))
 
 
@@ -33,7 +35,7 @@ class History:
 
     def __init__(self, folder: Path, receiver: Receiver) -> None:
         self.receiver = receiver
-        self.daemon = Daemon(folder, sinks=[http_sink(receiver, batch_size=5)])
+        self.daemon = Daemon(folder, sinks=[http_sink(receiver, batch_size=5)], rules=RULES)
         self.sender = Sender(self.daemon)
 
     def live(self, until: Callable[[], object], **environment: str) -> None:
