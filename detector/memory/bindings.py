@@ -18,8 +18,9 @@ from detector.memory.subject import RBAC, WRITES, Places, Subject, begun, key_of
 from detector.memory.table import Table
 
 SIZE = 10_000
-SUBJECTS = 100
-"""Subjects kept of one binding."""
+SUBJECTS = 1_000
+"""Subjects kept of one binding: groups that everybody is in first, then users and service accounts, then groups."""
+_EVERYBODY = frozenset(f"group:system:{name}" for name in ("authenticated", "unauthenticated", "serviceaccounts"))
 MASTERS = "system:masters"
 """The group that may do everything, without any binding."""
 _CACHED = 10_000
@@ -104,7 +105,7 @@ class Bindings(Subject):
         name = text(dig(metadata, "name"))
         if kind in ("RoleBinding", "ClusterRoleBinding") and name:
             key = key_of(text(dig(metadata, "namespace")), name)
-            subjects = _kept(elements(body.get("subjects"))[:SUBJECTS])
+            subjects = _kept(elements(body.get("subjects")))
             binding = Binding(at=now, created_at=created_at(body, now), role=_role_of(body), subjects=subjects)
             self.table.seed(key, binding)
 
@@ -151,7 +152,7 @@ def _role_of(body: dict[str, Any]) -> tuple[str, str] | None:
 def _named(event: Event, body: dict[str, Any] | None) -> list[dict[str, Any]]:
     """Give the subjects that the binding has now, or that the request names where the record has no whole binding."""
     whole = body if body is not None else stated(event)
-    return elements(whole.get("subjects"))[:SUBJECTS] if whole else []
+    return sorted(elements(whole.get("subjects")), key=_rank)[:SUBJECTS] if whole else []
 
 
 def _new(event: Event, before: Binding | None, named: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -164,8 +165,18 @@ def _new(event: Event, before: Binding | None, named: list[dict[str, Any]]) -> l
 
 
 def _kept(named: list[dict[str, Any]]) -> tuple[str, ...]:
-    found = map(subject_of, named)
-    return tuple(dict.fromkeys(one for one in found if one))
+    found = map(subject_of, sorted(named, key=_rank))
+    return tuple(dict.fromkeys(one for one in found if one))[:SUBJECTS]
+
+
+def _rank(subject: dict[str, Any]) -> int:
+    known = subject_of(subject)
+    return 3 if known is None else _order(known)
+
+
+def _order(subject: str) -> int:
+    """Give where a subject comes when not all are kept; whoever writes a binding chooses the order of it."""
+    return 0 if subject in _EVERYBODY else 1 + subject.startswith("group:")
 
 
 def subject_of(subject: dict[str, Any]) -> str | None:
@@ -184,5 +195,5 @@ def _left(event: Event, before: Binding, named: tuple[str, ...]) -> tuple[str, .
     if len(paths) < MOST_PATHS and not any(path.startswith("subjects") for path in paths):
         return before.subjects
     if isinstance(event.request, list):
-        return tuple(dict.fromkeys((*before.subjects, *named)))[:SUBJECTS]
+        return tuple(sorted(dict.fromkeys((*before.subjects, *named)), key=_order))[:SUBJECTS]
     return named

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from detector.memory import Memory
+from detector.memory.bindings import SUBJECTS
 from detector.memory.powers import EVERYTHING, WORDS, powers_of, set_of, words
 from tests.memory.teaching import CLOSED, binding, pod, request, role, teach, told
 
@@ -137,6 +138,18 @@ def test_powers_come_by_name_and_by_group() -> None:
     assert actor_power(bound("ClusterRoleBinding", "cluster-admin", ("User", "eve")), by="group:g") is None
     assert actor_power(groups=("system:masters",)) == list(WORDS)
     assert actor_power(bound("ClusterRoleBinding", "view", ("User", "eve"))) is None
+
+
+@pytest.mark.parametrize("more", [("User", "eve"), ("ServiceAccount", "ci/eve"), ("Group", "system:authenticated")])
+def test_many_groups_in_front_hide_nobody(more: tuple[str, str]) -> None:
+    names = ("eve", "system:serviceaccount:ci:eve")
+    crowd = [("Group", f"g{number}") for number in range(SUBJECTS)]
+    memory = teach(Memory(), bound("ClusterRoleBinding", "cluster-admin", *crowd, more))
+    asked = [request("list", "pods", by=by, user={"groups": ["system:authenticated"]}, at=9) for by in names]
+    assert list(WORDS) in [told(memory, "actor.power", one) for one in asked]
+    known = memory.bindings.get(None, "b")
+    assert known is not None
+    assert len(known.subjects) == SUBJECTS
 
 
 def test_powers_in_one_namespace_are_told_apart() -> None:
