@@ -15,7 +15,7 @@ def _grant(event: Event) -> Grant | None:
     return facts.grants.get(reason) if facts and reason else None
 
 
-@derived("memory.grant.age", "number")
+@derived("memory.grant.age", "number", within="memory.grant.age")
 def grant_age(event: Event) -> float | None:
     """How many seconds ago the binding gave the actor, or its group, what allows this request: at its first use alone.
 
@@ -26,7 +26,7 @@ def grant_age(event: Event) -> float | None:
     return age(facts, found.at) if facts and found else None
 
 
-@derived("memory.grant.by", "text")
+@derived("memory.grant.by", "text", within="memory.grant.age")
 def grant_by(event: Event) -> str | None:
     """Who wrote that binding; null like memory.grant.age."""
     found = _grant(event)

@@ -38,7 +38,7 @@ class Audit(Subject):
         """Tell whether another request had the Audit-ID of this one (else None); stages of one request share it."""
         name = known_as(event.auditID)
         first = self._recent.get(name) or self._older.get(name)
-        return (first is not None and first != _request(event)) or None
+        return None if first is None else first != _request(event) or None
 
     def level(self, event: Event) -> Recorded | None:
         """Give the levels at which such requests of the user were recorded before; None for those not allowed."""

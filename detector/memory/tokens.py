@@ -81,8 +81,8 @@ class Tokens(Subject):
         That is where no pod or node is known to be; or, where the nodes' word for it has proven true, from any address
         but the pod's own and its node's. None where that cannot be told.
         """
-        pod = _first(event.user.extra if event.user else None, POD)
-        known = self.holders.get(_key(pod, None)) if pod and event.sourceIPs else None
+        pod = _first(event.user.extra, POD) if event.user else None
+        known = self.holders.get((known_as(pod),)) if pod else None
         if known is None or not event.sourceIPs:
             return None
         source = known_as(event.sourceIPs[-1])
