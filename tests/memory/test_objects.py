@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from functools import cache
 from typing import Any
 
 import pytest
@@ -116,14 +117,20 @@ def test_a_webhook_that_is_pointed_elsewhere_is_told_from_one_that_renews_itself
     assert told(unseen, "webhook.target_before", same) is None
 
 
-def asked_for(name: str, group: str = "system:masters") -> dict[str, Any]:
+@cache
+def signed(name: str, group: str) -> str:
+    """Give a certificate request; the same whenever it is asked for, though keys and signatures are made by chance."""
     subject = x509.Name(
         [x509.NameAttribute(NameOID.COMMON_NAME, name), x509.NameAttribute(NameOID.ORGANIZATION_NAME, group)]
     )
     csr = (
         x509.CertificateSigningRequestBuilder().subject_name(subject).sign(generate_private_key(SECP256R1()), SHA256())
     )
-    spec = {"request": b64encode(csr.public_bytes(Encoding.PEM)).decode(), "signerName": CLIENT}
+    return b64encode(csr.public_bytes(Encoding.PEM)).decode()
+
+
+def asked_for(name: str, group: str = "system:masters") -> dict[str, Any]:
+    spec = {"request": signed(name, group), "signerName": CLIENT}
     return {"kind": "CertificateSigningRequest", "metadata": {"name": "c"}, "spec": spec}
 
 
