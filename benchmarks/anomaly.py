@@ -10,20 +10,27 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import orjson
 
+from benchmarks import logs, measure
+from benchmarks.process import resident
 from detector.anomaly.features import Features, features
 from detector.anomaly.model import Model, Settings
 from detector.anomaly.starter import begin, extract, starter
-from detector.event import SECOND
-from detector.formats import decompress, read
+from detector.event import SECOND, Event
+from detector.formats import decode_event, decompress, read
 
 Scores = list[float]
+MB = 1 << 20
+START = 1_790_000_000 * SECOND
 
 
 @dataclass
@@ -248,14 +255,22 @@ def others(recording: Recording, day: float) -> dict[str, Callable[[], Scores]]:
 def main() -> None:
     """Judge and print; says so politely where a recording is absent."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.anomaly", description=__doc__)
-    parser.add_argument("recordings", type=Path, nargs="+")
+    parser.add_argument("recordings", type=Path, nargs="*")
     parser.add_argument("--day", type=float, default=86_400.0, help="seconds of a day, if time was compressed")
     parser.add_argument("--budget", type=float, default=5.0, help="incidents a day")
     parser.add_argument("--memory", type=float, default=300.0, help="seconds after which evidence counts half")
     parser.add_argument("--scores", type=Path, help="write the scores of our model there, for another judge")
     parser.add_argument("--starter", action="store_true", help="begin with the prior in models/")
     parser.add_argument("--train", type=Path, help="make a prior of the parts before the first attack, there")
+    parser.add_argument("--cost", action="store_true", help="measure time per event, against the floor")
+    parser.add_argument("--memory-bound", action="store_true", help="measure the memory of a large cluster")
     options = parser.parse_args()
+    if options.memory_bound:
+        memory_bound()
+    if options.cost:
+        for folder in options.recordings:
+            cost(folder)
+        return
     if options.train:
         train(options.train, options.recordings, Settings(options.budget, options.day, options.memory))
         return
@@ -285,6 +300,59 @@ def train(path: Path, folders: list[Path], settings: Settings) -> None:
             model.judge(x)
         models.append(model)
     path.write_bytes(orjson.dumps(extract(models)) + b"\n")
+
+
+def cost(folder: Path) -> None:
+    """Print CPU time per event, least of five: features and model against `orjson.loads` of the same lines."""
+    lines = logs.lines(folder / "audit.jsonl.gz")[:30_000]
+
+    def decoded() -> list[Event]:
+        return [decode_event(line) for line in lines]
+
+    def featured() -> measure.Task:
+        events = [(event, event.time or 0) for event in decoded()]
+        return lambda: [features(event, at) and None for event, at in events]
+
+    def judged() -> measure.Task:
+        requests, model = [features(event, event.time or 0) for event in decoded()], Model()
+        return lambda: list(map(model.judge, requests))
+
+    makers: dict[str, Callable[[], measure.Task]] = {
+        "floor: orjson.loads": lambda: lambda: [orjson.loads(line) and None for line in lines],
+        "features": featured,
+        "score and learn": judged,
+    }
+    best = measure.interleaved(makers)
+    for name, seconds in best.items():
+        times = seconds / best["floor: orjson.loads"]
+        print(f"  {name:24} {seconds / len(lines) * 1e6:7.2f} µs/event {times:6.2f} x")
+
+
+def memory_bound() -> None:
+    """Print the memory of 3,000 actors with 30 actions each in 5 namespaces, then of 20,000 names seen once more."""
+    model, before = Model(), resident(os.getpid())
+    plain = dict.fromkeys(("kind", "agent", "credential", "claimed", "outcome", "form"), "x") | {"refused": False}
+    for number in range(270_000):
+        # A hundred actors at a time do their thirty things thrice.
+        block, place = divmod(number, 9_000)
+        actor, doing = block * 100 + place % 100, place // 100 % 30
+        who = {"actor": f"actor-{actor}", "peers": f"peers-{actor % 50}", "address": f"10.0.{actor}", "network": "10.0"}
+        where = {
+            "action": f"get kinds-{doing}",
+            "namespace": f"ns-{actor % 100}-{doing % 5}",
+            "object": f"it-{actor % 7}",
+        }
+        model.judge({**plain, **who, **where, "time": START + number * SECOND // 50})
+    steady = resident(os.getpid())
+    for number in range(20_000):
+        name = f"name-{number}"
+        fresh = dict.fromkeys(("actor", "action", "namespace", "object", "address", "network", "peers"), name)
+        model.judge({**plain, **fresh, "time": START + (270_000 + number) * SECOND // 50})
+    sizes = (steady - before) / MB, (resident(os.getpid()) - steady) / MB
+    begin_dump = time.process_time()
+    size = len(msgspec.msgpack.encode(model.dump())) / MB
+    print(f"  3,000 actors: {sizes[0]:.0f} MiB; 20,000 names seen once: {sizes[1]:.0f} MiB more")
+    print(f"  state: {size:.0f} MiB, {time.process_time() - begin_dump:.1f} s to write")
 
 
 def write(path: Path, recording: Recording, scores: Scores, alerts: set[int]) -> None:

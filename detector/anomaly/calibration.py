@@ -46,6 +46,11 @@ class Calibration:
         self._highest: dict[str, float] = {}
 
     @property
+    def warm(self) -> bool:
+        """Whether enough is learnt; once it is, it stays so."""
+        return self.days > 0 and self.events >= WARM_EVENTS and self.progress >= 1
+
+    @property
     def progress(self) -> float:
         """How much of what must be learnt first is learnt, 0 to 1."""
         elapsed = self._number * self.window - self.since / SECOND if self.since else 0.0

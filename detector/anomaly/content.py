@@ -6,6 +6,7 @@ Each function gives the values of one feature, or nothing. Most requests carry n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 from detector.event import Event
@@ -13,6 +14,7 @@ from detector.fields.body import dig, elements, mapping, text
 from detector.fields.credentials import csr_signer, csr_subject, secret_type, token_audiences, token_bound
 from detector.fields.network import apiservice_target, service_type, target_of, webhook_targets
 from detector.fields.pod import (
+    PLACES,
     capabilities_added,
     container_commands,
     host_paths,
@@ -155,3 +157,42 @@ CONTENTS: dict[str, Getter] = {
     "credential asked": _credentials,
     "setting": _settings,
 }
+
+_WORKLOAD = ("image", "registry", "command", "isolation", "host path", "service account")
+_OF: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(PLACES, _WORKLOAD),
+    "persistentvolumes": ("host path",),
+    **dict.fromkeys(("roles", "clusterroles"), ("power",)),
+    **dict.fromkeys(("rolebindings", "clusterrolebindings"), ("power", "subject")),
+    "services": ("exposure",),
+    **dict.fromkeys(
+        (
+            "apiservices",
+            "customresourcedefinitions",
+            "mutatingwebhookconfigurations",
+            "validatingwebhookconfigurations",
+        ),
+        ("target",),
+    ),
+    **dict.fromkeys(("secrets", "certificatesigningrequests"), ("credential asked",)),
+}
+_BY_SUBRESOURCE: dict[str, tuple[str, ...]] = {
+    "exec": ("command",),
+    "token": ("credential asked",),
+    "approval": ("credential asked",),
+    "ephemeralcontainers": _WORKLOAD,
+    "scale": ("setting",),
+}
+
+
+@lru_cache(maxsize=4096)
+def asked_of(verb: str | None, resource: str, subresource: str | None, group: str | None) -> tuple[str, ...]:
+    """Give which contents a kind of request can carry: looking for the others would be for nothing."""
+    if subresource:
+        found = _BY_SUBRESOURCE.get(subresource, ())
+    elif verb not in STATING:
+        return ()
+    else:
+        custom = _WORKLOAD if group and "." in group and not group.endswith(".k8s.io") else ()
+        found = (*_OF.get(resource, custom), *(("setting",) if resource in _WITH_SETTINGS else ()))
+    return (*found, "patched") if verb == "patch" and subresource != "status" else found

@@ -46,6 +46,10 @@ class Context:
         total = self.total if self.total > at_least else at_least
         return count / total * (1 - (self.once + _ALPHA * UNIT) / (total + 2 * _ALPHA * UNIT))
 
+    def counted(self, value: str, bucket: int) -> bool:
+        """Say whether a value was counted in this bucket already."""
+        return self.known.get(value, 0) & _BUCKET == bucket
+
     def learn(self, value: str, bucket: int, request: int, always: bool = False) -> bool:
         """Count a value; gives whether it was known before.
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from detector.anomaly.content import CONTENTS
+from detector.anomaly.content import CONTENTS, asked_of
 from detector.event import Event
 from detector.fields.actor import CONTROLLERS, kind_of
 from detector.fields.request import outcome
@@ -50,10 +50,11 @@ def features(event: Event, time: int) -> Features:
     found["form"] = _form((event.requestURI or "").partition("?")[2][:1024])
     _answer(event, found)
     _origin(event, found)
-    for content, get in CONTENTS.items():
-        values = _few(get(event))
-        if values:
-            found[content] = values
+    if ref is not None and ref.resource and found["kind"] != "controller":
+        for content in asked_of(event.verb, ref.resource, ref.subresource, ref.apiGroup):
+            values = _few(CONTENTS[content](event))
+            if values:
+                found[content] = values
     return found
 
 

@@ -28,7 +28,7 @@ _COLD = 8.0
 _TOLD = 1.5
 """How fast what was told before loses weight: bits per doubling."""
 """On so many days must something alerted be seen before it is learnt."""
-_ROUTINE = 4.0
+_ROUTINE = 12.0
 """Fewer bits than that are no evidence, and set no threshold."""
 
 
@@ -105,7 +105,7 @@ class Model:
 
     def judge(self, x: Features) -> Judgement:
         """Judge features and learn them, unless they are too surprising to learn."""
-        cold, key = 1 - self.calibration.progress, key_of(x)
+        cold, key = 0.0 if self.calibration.warm else 1 - self.calibration.progress, key_of(x)
         threshold = self.calibration.threshold + _COLD * cold
         held = self._held(key, x["time"]) if len(self.quarantine) else None
         learn = held is not None and held.days >= _DAYS

@@ -34,7 +34,7 @@ _WHO = ("actor", "peers", "kind", "action", "namespace", "object", "agent", "add
         "claimed", "outcome", "form")  # fmt: skip
 _who = itemgetter(*_WHO)
 _CONTENT_NAMES = tuple(chain.feature for chain in CONTENT)
-_CHAINS = tuple((chain, chain.value or chain.feature) for chain in CHAINS)
+_CHAINS = tuple((chain, chain.value or chain.feature, chain.feature, chain.optional) for chain in CHAINS)
 
 
 class CategoricalSurprise(AnomalyDetector):
@@ -57,7 +57,7 @@ class CategoricalSurprise(AnomalyDetector):
 
     """
 
-    def __init__(self, bucket: float = 15.0, half_life: float = 7.0, contexts: int = 262_144, values: int = 2_000_000):
+    def __init__(self, bucket: float = 15.0, half_life: float = 7.0, contexts: int = 393_216, values: int = 2_000_000):
         self.bucket = bucket
         self.half_life = half_life
         self.contexts = contexts
@@ -125,22 +125,23 @@ class CategoricalSurprise(AnomalyDetector):
     # Scoring.
 
     def _parts(self, x: Mapping[str, Any], request: Request) -> list[Part]:
-        bits, places, probability = {}, request.contexts, self._table.probability
-        for position, (chain, name) in enumerate(_CHAINS):
-            if not chain.optional:
-                bits[chain.feature] = -math.log2(probability(chain, x, x[name], 0, places[position]))
-            elif x[chain.feature]:
-                bits[chain.feature] = -math.log2(probability(chain, x, x[name], request.often, places[position]))
+        bits, probability = {}, self._table.probability
+        for (chain, name, feature, optional), place in zip(_CHAINS, request.contexts, strict=True):
+            if not optional:
+                known = place.probability(x[name]) if place is not None else 0.0
+                bits[feature] = -math.log2(known or probability(chain, x, x[name], 0, place))
+            elif x[feature]:
+                bits[feature] = -math.log2(probability(chain, x, x[name], request.often, place))
         where = location_shares(bits)
         usual = max(bits["agent"], *(bits[name] for name in where))
         own, acted = acting(x["kind"], usual, 1 - _YOUNG * self._youth(x))
         parts = []
-        for chain, name in _CHAINS:
-            found = bits.get(chain.feature, 0.0)
+        for chain, name, feature, _ in _CHAINS:
+            found = bits.get(feature, 0.0)
             if found > 0:
-                share = where.get(chain.feature) or (acted if chain.acted else own if chain.own else 1.0)
+                share = where.get(feature) or (acted if chain.acted else own if chain.own else 1.0)
                 if share:
-                    parts.append((chain.feature, x[name], found * share * chain.weight))
+                    parts.append((feature, x[name], found * share * chain.weight))
         return parts + self._content(x, request, acted) if request.content and acted else parts
 
     def _youth(self, x: Mapping[str, Any]) -> float:
@@ -188,9 +189,12 @@ class CategoricalSurprise(AnomalyDetector):
     def _learn(self, x: Mapping[str, Any], request: Request) -> None:
         number = crc32("\0".join(request.key).encode("utf-8", "replace"))
         teach, bucket, refused = self._table.teach, self._bucket, x["refused"]
-        for position, (chain, name) in enumerate(_CHAINS):
-            if not chain.optional or x[chain.feature]:
-                teach(chain, x, x[name], bucket, number, request.contexts[position])
+        for (chain, name, feature, optional), place in zip(_CHAINS, request.contexts, strict=True):
+            if not optional or x[feature]:
+                value = x[name]
+                # Most of the time the value was counted in this bucket already, by another request.
+                if place is None or not place.counted(value, bucket):
+                    teach(chain, x, value, bucket, number, place)
             if refused:
                 # It is known as refused and teaches nothing else: who may not, may not make things usual.
                 return
