@@ -23,7 +23,11 @@ def test_the_attack_is_seen_and_every_alert_is_written_once(tmp_path: Path) -> N
     done = redshank("replay", ATTACK, "--out", out, "--json", "--fail-on", "high")
     told = json.loads(done.stdout)
     assert done.returncode == 1
-    assert told["alert_counts"]["total"] == len(out.read_text().splitlines()) == len(ids(out))
+    written = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(written) == len(ids(out))
+    assert told["alert_counts"]["total"] == sum(one["kind"] == "alert" for one in written)
+    # An incident that went on as another is written, and names it.
+    assert told["alert_counts"]["incidents"] == sum(one["kind"] == "incident" and not one["incident"] for one in written)
     assert told["counters"]["rejected"] == 0
 
 
