@@ -27,7 +27,8 @@ def test_the_attack_is_seen_and_every_alert_is_written_once(tmp_path: Path) -> N
     assert len(written) == len(ids(out))
     assert told["alert_counts"]["total"] == sum(one["kind"] == "alert" for one in written)
     # An incident that went on as another is written, and names it.
-    assert told["alert_counts"]["incidents"] == sum(one["kind"] == "incident" and not one["incident"] for one in written)
+    stories = [one for one in written if one["kind"] == "incident" and not one["incident"]]
+    assert told["alert_counts"]["incidents"] == len(stories) > 0
     assert told["counters"]["rejected"] == 0
 
 
