@@ -13,14 +13,12 @@ import msgspec
 import orjson
 
 from detector.alerts.chain import identities
-from detector.alerts.incident import Incidents
+from detector.alerts.incident import NEVER, TELL, Incidents
 from detector.alerts.opened import Open, Room, opened
 from detector.event import SECOND, Event
 from detector.finding import DISMISSED, Alert, Finding, RuleInfo, Verdict, make_id
 
 WINDOW = 600 * SECOND
-TELL = 300 * SECOND
-NEVER = 1 << 62
 MAX_OPEN = 10_000
 
 

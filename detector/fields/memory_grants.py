@@ -7,11 +7,12 @@ from detector.fields.facts import Grant, facts_of
 from detector.fields.memory_objects import age
 from detector.fields.registry import derived
 
-_REASON = "authorization.k8s.io/reason"
+REASON = "authorization.k8s.io/reason"
+"""The annotation in which the authorizer says why a request is allowed."""
 
 
 def _grant(event: Event) -> Grant | None:
-    facts, reason = facts_of(event), (event.annotations or {}).get(_REASON)
+    facts, reason = facts_of(event), (event.annotations or {}).get(REASON)
     return facts.grants.get(reason) if facts and reason else None
 
 

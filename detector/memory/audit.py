@@ -11,6 +11,7 @@ import msgspec
 from detector.event import Event
 from detector.fields.actor import effective_user
 from detector.fields.habits import Recorded
+from detector.fields.memory_audit import LEVELS
 from detector.fields.request import outcome
 from detector.memory.sightings import Sighting, Sightings
 from detector.memory.subject import Subject, known_as
@@ -19,7 +20,6 @@ from detector.memory.table import Table
 SIZE = 20_000
 RECENT = 16_384
 """Audit-IDs in one generation; those of two are remembered."""
-LEVELS = ("Metadata", "Request", "RequestResponse")
 
 
 class Audit(Subject):

@@ -7,18 +7,13 @@ from typing import Any
 import msgspec
 
 from detector.event import Event, ObjectRef, micros
+from detector.fields import memory_pods
 from detector.fields.body import dig, elements, text
 from detector.fields.request import answered
 
 KINDS = {
     "pods": "Pod",
-    "deployments": "Deployment",
-    "replicasets": "ReplicaSet",
-    "statefulsets": "StatefulSet",
-    "daemonsets": "DaemonSet",
-    "jobs": "Job",
-    "cronjobs": "CronJob",
-    "replicationcontrollers": "ReplicationController",
+    **memory_pods.KINDS,
     "roles": "Role",
     "clusterroles": "ClusterRole",
     "rolebindings": "RoleBinding",

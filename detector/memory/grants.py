@@ -7,12 +7,11 @@ from typing import Any, ClassVar
 from detector.event import Event
 from detector.fields.body import text
 from detector.fields.facts import Grant
+from detector.fields.memory_grants import REASON
 from detector.memory.subject import Subject, author
 from detector.memory.table import Table
 
 SIZE = 10_000
-REASON = "authorization.k8s.io/reason"
-"""The annotation in which the authorizer says why a request is allowed."""
 LONGEST_REASON = 1_024
 """Longer ones name things so long that nobody calls anything so."""
 

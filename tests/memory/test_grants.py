@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from detector.event import Event
+from detector.fields.memory_grants import REASON
 from detector.memory import Memory
-from detector.memory.grants import REASON
 from tests.memory.teaching import binding, request, teach, told
 
 EVE, ROBOT, DEVS = ("User", "eve"), ("ServiceAccount", "prod/robot"), ("Group", "devs")
